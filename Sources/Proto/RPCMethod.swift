@@ -1,0 +1,29 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+package import SwiftProtobuf
+
+/// One call of a gRPC service: its path on the wire, and the messages it takes and gives.
+package struct RPCMethod<Request: Message, Response: Message>: Sendable {
+    /// Whether each side sends one message or many.
+    package enum Kind: Sendable {
+        case unary
+        case clientStreaming
+        case serverStreaming
+        case bidirectional
+    }
+
+    /// The value of the `:path` header, such as `/tikvpb.Tikv/RawGet`.
+    package let path: String
+
+    /// The method's own name, such as `RawGet`, as it appears in errors, logs and metrics.
+    package let name: String
+
+    package let kind: Kind
+
+    package init(service: String, name: String, kind: Kind) {
+        self.path = "/\(service)/\(name)"
+        self.name = name
+        self.kind = kind
+    }
+}

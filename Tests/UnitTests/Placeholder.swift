@@ -1,0 +1,2 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
