@@ -54,12 +54,28 @@ extension Message {
                 .internalError, "\(Self.protoMessageName) cannot be encoded: \(error)", delivery: .notSent)
         }
         guard message.count <= limit, message.count <= Int(UInt32.max) else {
-            throw RPCError(
-                .resourceExhausted,
-                "\(Self.protoMessageName) of \(message.count) bytes is over the limit of \(limit) bytes",
-                delivery: .notSent)
+            throw Self.tooLarge(message.count, limit)
         }
         return message.frame
+    }
+
+    /// This message without a frame, as it stands in an envelope.
+    func encoded(limit: Int) throws(RPCError) -> [UInt8] {
+        let bytes: [UInt8]
+        do {
+            bytes = try self.serializedBytes(partial: true)
+        } catch {
+            throw RPCError(
+                .internalError, "\(Self.protoMessageName) cannot be encoded: \(error)", delivery: .notSent)
+        }
+        guard bytes.count <= limit else { throw Self.tooLarge(bytes.count, limit) }
+        return bytes
+    }
+
+    private static func tooLarge(_ count: Int, _ limit: Int) -> RPCError {
+        RPCError(
+            .resourceExhausted, "\(Self.protoMessageName) of \(count) bytes is over the limit of \(limit) bytes",
+            delivery: .notSent)
     }
 
     /// Reads a message that a peer sent.

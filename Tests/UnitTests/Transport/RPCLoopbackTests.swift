@@ -18,9 +18,12 @@ struct RPCLoopbackTests {
     static let get = TikvpbTikvRPC.rawGet
     static let batch = TikvpbTikvRPC.batchCommands
 
+    /// Each call by itself: these tests are about calls and streams.
+    static var unbatched: ConnectionConfiguration { ConnectionConfiguration(batch: nil) }
+
     /// Runs a server with these services and a pool that is connected to it.
     static func withPair<Result: Sendable>(
-        _ services: RPCServices, configuration: ConnectionConfiguration = .init(), connections: Int = 1,
+        _ services: RPCServices, configuration: ConnectionConfiguration = Self.unbatched, connections: Int = 1,
         _ body: @escaping @Sendable (ConnectionPool, RPCServer) async throws -> Result
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup.singleton
@@ -96,7 +99,7 @@ struct RPCLoopbackTests {
     }
 
     @Test func aMessageLargerThanAllWindowsArrivesWhole() async throws {
-        var configuration = ConnectionConfiguration()
+        var configuration = Self.unbatched
         configuration.http2.streamWindow = 64 << 10
         configuration.http2.connectionWindow = 128 << 10
         try await Self.withPair(Self.echo, configuration: configuration) { pool, _ in
@@ -150,10 +153,11 @@ struct RPCLoopbackTests {
             return Kvrpcpb_RawPutResponse()
         }
         try await Self.withPair(services) { pool, _ in
+            try await Self.expectAnswer(pool)
             let error = try #require(
                 await Self.error {
                     _ = try await pool.unary(
-                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(50)))
+                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(500)))
                 })
             #expect(error.code == .deadlineExceeded)
             #expect(error.delivery == .unknown)
@@ -254,7 +258,7 @@ struct RPCLoopbackTests {
                 if sent.withLock({ $0 }) == 5 { stalled.continuation.finish() }
             }
         })
-        var configuration = ConnectionConfiguration()
+        var configuration = Self.unbatched
         configuration.http2.streamWindow = 1 << 20
         try await Self.withPair(services, configuration: configuration) { pool, _ in
             try await pool.withStream(Self.batch) { stream in
@@ -394,7 +398,7 @@ struct RPCLoopbackTests {
     }
 
     @Test func messagesOverTheLimitFailOnEitherSide() async throws {
-        var configuration = ConnectionConfiguration()
+        var configuration = Self.unbatched
         configuration.maxSendMessageSize = 1_000
         configuration.maxReceiveMessageSize = 100
         try await Self.withPair(Self.echo, configuration: configuration) { pool, _ in

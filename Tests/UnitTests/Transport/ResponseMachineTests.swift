@@ -181,8 +181,8 @@ import Testing
         #expect(middle[1] == .milliseconds(160))
         #expect(zip(middle, middle.dropFirst()).allSatisfy { $0 <= $1 })
         #expect(middle[19] == .seconds(3))
-        #expect(backoff.failed(chance: 0) == .seconds(2.4))
-        #expect(backoff.failed(chance: 1) == .seconds(3.6))
+        #expect(backoff.failed(chance: 0) == .milliseconds(2_400))
+        #expect(backoff.failed(chance: 1) == .milliseconds(3_600))
         backoff.succeeded()
         #expect(backoff.failed(chance: 0.5) == .milliseconds(100))
     }
