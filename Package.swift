@@ -77,6 +77,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "TiKVOrderedMap",
+            path: "Sources/OrderedMap",
+            swiftSettings: settingsWithC
+        ),
+        .target(
             name: "TiKVFailpoints",
             path: "Sources/Failpoints",
             swiftSettings: settings
@@ -84,14 +89,15 @@ let package = Package(
         .target(
             name: "TiKV",
             dependencies: [
-                "TiKVFailpoints", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, logging, lifecycle,
+                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, logging,
+                lifecycle,
             ],
             path: "Sources/TiKV",
             swiftSettings: settings
         ),
         .target(
             name: "TiKVEmbedded",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioPosix, logging],
+            dependencies: ["TiKVOrderedMap", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging],
             path: "Sources/Embedded",
             swiftSettings: settings
         ),
@@ -104,8 +110,8 @@ let package = Package(
         .testTarget(
             name: "UnitTests",
             dependencies: [
-                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix,
-                nioEmbedded, protobuf, logging,
+                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport",
+                nioCore, nioPosix, nioEmbedded, protobuf, logging,
             ],
             path: "Tests/UnitTests",
             swiftSettings: settings
