@@ -1,0 +1,137 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import TiKV
+import TiKVEmbedded
+
+/// What `tikv-cli demo` shows, step by step. Every answer is compared with the file; one that differs is an error.
+struct Demo {
+    let cluster: EmbeddedCluster
+    let client: RawClient
+    let data: DemoData
+    private(set) var log = OperationLog()
+
+    init(cluster: EmbeddedCluster, client: RawClient, data: DemoData) {
+        self.cluster = cluster
+        self.client = client
+        self.data = data
+    }
+
+    mutating func run() async throws {
+        let regions = await self.cluster.regions()
+        try self.say("cluster", "PD \(self.cluster.pdEndpoints.joined(separator: ", ")), \(regions.count) regions")
+        try await self.importRecords()
+        try await self.readPoints()
+        try await self.scanRanges()
+        try await self.readAcrossRegions()
+        try await self.splitUnderLoad()
+        try await self.moveLeadersUnderLoad()
+    }
+
+    // MARK: - Steps
+
+    private mutating func importRecords() async throws {
+        let outcome = try await Importer().run(DemoData.reader(self.data.path), into: self.client)
+        self.log.merge(outcome.latencies, as: "batch put")
+        try self.say("import", outcome.summary)
+    }
+
+    private mutating func readPoints() async throws {
+        let load = DemoLoad(client: self.client, data: self.data)
+        let started = ContinuousClock.now
+        let log = await load.readPoints(count: 4096, inFlight: 16)
+        let rate = Readable.rate(log.count, in: ContinuousClock.now - started)
+        self.log.merge(log)
+        try self.say("point reads", "\(Readable.count(log.count)) at random, 16 at once, \(rate)")
+        for codePoint in ["0041", "03A9", "1F600"] {
+            let key = DemoData.key(codePoint)
+            if let value = await self.log.measure("get", { [client] in try await client.get(key) }) ?? nil {
+                try self.say("", DemoData.describe(key: key, value: value))
+            }
+        }
+    }
+
+    private mutating func scanRanges() async throws {
+        let greek = KeyBounds(start: DemoData.key("0391"), end: DemoData.key("03AA"))
+        let letters = try await self.scan("scan", greek)
+        try self.say("range scan", "\(letters.count) keys from U+0391 up to U+03A9")
+        for record in letters.prefix(3) {
+            try self.say("", DemoData.describe(key: record.key, value: record.value))
+        }
+        let started = ContinuousClock.now
+        let all = try await self.scan("scan, all", KeyBounds(prefix: Array(DemoData.prefix.utf8)))
+        let duration = Readable.duration(ContinuousClock.now - started)
+        try self.say("full scan", "\(Readable.count(all.count)) keys over all regions in \(duration)")
+    }
+
+    private mutating func scan(_ name: String, _ bounds: KeyBounds) async throws -> [RecordReader.Record] {
+        let found = await self.log.measure(name) { [client] in
+            var found: [RecordReader.Record] = []
+            for try await pair in client.scan(bounds.keyRange) {
+                found.append(RecordReader.Record(key: Array(pair.key), value: Array(pair.value)))
+            }
+            return found
+        }
+        guard let found else { return [] }
+        if found != self.data.records(in: bounds) {
+            self.log.complain(name, "\(found.count) records, which are not those of the file")
+        }
+        return found
+    }
+
+    private mutating func readAcrossRegions() async throws {
+        let keys = ["0041", "1047", "12000", "1F600", "2603", "FB01"].map(DemoData.key)
+        let values = await self.log.measure("batch get") { [client] in try await client.batchGet(keys) } ?? [:]
+        let regions = await self.cluster.regions()
+        try self.say("batch read", "\(keys.count) keys from \(regions.count) regions in one call")
+        for key in keys {
+            guard let value = values[key], value == self.data.value(of: key) else {
+                self.log.complain("batch get", "wrong value for \(ByteNotation.text.describe(key))")
+                continue
+            }
+            let region = regions.first { $0.contains(key) }
+            let place = region.map { "region \($0.id), leader on store \($0.leaderStoreID)" } ?? ""
+            try self.say("", "\(DemoData.describe(key: key, value: value))  (\(place))")
+        }
+    }
+
+    private mutating func splitUnderLoad() async throws {
+        let before = await self.cluster.regions().count
+        let cluster = self.cluster
+        let log = try await DemoLoad(client: self.client, data: self.data).run(
+            during: ["0800", "1400", "16800", "1F300", "2600", "AC00"].map(DemoData.key).map { key in
+                { try await cluster.split(at: key) }
+            }
+        )
+        self.log.merge(log)
+        let after = await self.cluster.regions().count
+        try self.say("split", "\(before) → \(after) regions during \(Readable.count(log.count)) reads and writes")
+        if after <= before {
+            self.log.complain("split", "there are no more regions than before")
+        }
+    }
+
+    private mutating func moveLeadersUnderLoad() async throws {
+        let before = await self.cluster.regions()
+        let cluster = self.cluster
+        let log = try await DemoLoad(client: self.client, data: self.data).run(
+            during: before.map { region in
+                { try await cluster.transferLeader(regionID: region.id, toStoreID: region.otherStoreID) }
+            }
+        )
+        self.log.merge(log)
+        let leaders = Dictionary(uniqueKeysWithValues: before.map { ($0.id, $0.leaderStoreID) })
+        let moved = await self.cluster.regions().filter { leaders[$0.id] != $0.leaderStoreID }.count
+        try self.say("leader moves", "\(moved) leaders moved during \(Readable.count(log.count)) reads and writes")
+        if moved == 0 {
+            self.log.complain("leader moves", "no leader moved")
+        }
+    }
+
+    // MARK: - Output
+
+    private func say(_ step: String, _ text: String) throws {
+        let padding = String(repeating: " ", count: max(0, 14 - step.count))
+        try StandardStream.output.write("  \(step)\(padding)\(text)\n")
+    }
+}
