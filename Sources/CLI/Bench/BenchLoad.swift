@@ -33,7 +33,7 @@ struct BenchLoad: Sendable {
         var progress = ProgressLine()
         let value = self.value
         for start in stride(from: 0, to: self.keys, by: 512) {
-            let batch = (start..<min(start + 512, self.keys)).map { (Self.key($0), value) }
+            let batch = (start..<min(start + 512, self.keys)).map { KeyValue(Self.key($0), value) }
             try await client.batchPut(batch)
             progress.update("\(Readable.count(start)) of \(Readable.count(self.keys)) keys written")
         }
@@ -84,7 +84,7 @@ struct BenchLoad: Sendable {
             switch self.operation {
             case .get:
                 guard try await client.get(key) != nil else {
-                    throw CommandFailure("a key that was written is not there: \(ByteNotation.text.describe(key))")
+                    throw CommandFailure("a key that was written is not there: \(ByteNotation.text.describe(key.bytes))")
                 }
             case .put:
                 try await client.put(key, value: value)
@@ -95,12 +95,12 @@ struct BenchLoad: Sendable {
         return latencies
     }
 
-    private var value: [UInt8] {
-        [UInt8](repeating: UInt8(ascii: "v"), count: self.valueSize)
+    private var value: Value {
+        Value(repeatElement(UInt8(ascii: "v"), count: self.valueSize))
     }
 
-    private static func key(_ index: Int) -> [UInt8] {
+    private static func key(_ index: Int) -> Key {
         let digits = String(index)
-        return Array("bench/\(String(repeating: "0", count: max(0, 8 - digits.count)))\(digits)".utf8)
+        return Key("bench/\(String(repeating: "0", count: max(0, 8 - digits.count)))\(digits)")
     }
 }

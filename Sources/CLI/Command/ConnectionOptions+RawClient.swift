@@ -6,8 +6,8 @@ import TiKV
 extension ConnectionOptions {
     /// Connects, and closes the connections when `body` has returned.
     func withRawClient<Result>(_ body: (RawClient) async throws -> sending Result) async throws -> Result {
-        var configuration = RawClient.Configuration()
-        configuration.timeout = self.timeout
+        var configuration = ClientConfiguration()
+        configuration.requestTimeout = self.timeout
         return try await RawClient.withClient(
             pd: self.endpoints,
             configuration: configuration,

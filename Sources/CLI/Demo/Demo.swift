@@ -52,28 +52,28 @@ struct Demo {
     }
 
     private mutating func scanRanges() async throws {
-        let greek = KeyBounds(start: DemoData.key("0391"), end: DemoData.key("03AA"))
+        let greek = KeyRange(start: DemoData.key("0391"), end: DemoData.key("03AA"))
         let letters = try await self.scan("scan", greek)
         try self.say("range scan", "\(letters.count) keys from U+0391 up to U+03A9")
         for record in letters.prefix(3) {
             try self.say("", DemoData.describe(key: record.key, value: record.value))
         }
         let started = ContinuousClock.now
-        let all = try await self.scan("scan, all", KeyBounds(prefix: Array(DemoData.prefix.utf8)))
+        let all = try await self.scan("scan, all", .prefix(Key(DemoData.prefix)))
         let duration = Readable.duration(ContinuousClock.now - started)
         try self.say("full scan", "\(Readable.count(all.count)) keys over all regions in \(duration)")
     }
 
-    private mutating func scan(_ name: String, _ bounds: KeyBounds) async throws -> [RecordReader.Record] {
+    private mutating func scan(_ name: String, _ range: KeyRange) async throws -> [RecordReader.Record] {
         let found = await self.log.measure(name) { [client] in
             var found: [RecordReader.Record] = []
-            for try await pair in client.scan(bounds.keyRange) {
-                found.append(RecordReader.Record(key: Array(pair.key), value: Array(pair.value)))
+            for try await pair in client.scan(range) {
+                found.append(RecordReader.Record(key: pair.key, value: pair.value))
             }
             return found
         }
         guard let found else { return [] }
-        if found != self.data.records(in: bounds) {
+        if found != self.data.records(in: range) {
             self.log.complain(name, "\(found.count) records, which are not those of the file")
         }
         return found
@@ -86,7 +86,7 @@ struct Demo {
         try self.say("batch read", "\(keys.count) keys from \(regions.count) regions in one call")
         for key in keys {
             guard let value = values[key], value == self.data.value(of: key) else {
-                self.log.complain("batch get", "wrong value for \(ByteNotation.text.describe(key))")
+                self.log.complain("batch get", "wrong value for \(ByteNotation.text.describe(key.bytes))")
                 continue
             }
             let region = regions.first { $0.contains(key) }

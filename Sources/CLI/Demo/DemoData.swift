@@ -1,6 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKV
+
 /// The table of Unicode characters that the demo works with, in the order of its keys.
 struct DemoData: Sendable {
     static let prefix = "unicode/"
@@ -19,32 +21,29 @@ struct DemoData: Sendable {
         guard !records.isEmpty else {
             throw CommandFailure("\(path) holds no records")
         }
-        self.records = records.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        self.records = records.sorted { $0.key < $1.key }
     }
 
     static func reader(_ path: String) throws(CommandFailure) -> RecordReader {
         try RecordReader(path: path, separator: UInt8(ascii: ";"), notation: .raw, prefix: Array(Self.prefix.utf8))
     }
 
-    static func key(_ codePoint: String) -> [UInt8] {
-        Array((Self.prefix + codePoint).utf8)
+    static func key(_ codePoint: String) -> Key {
+        Key(Self.prefix + codePoint)
     }
 
-    func value(of key: [UInt8]) -> [UInt8]? {
+    func value(of key: Key) -> Value? {
         self.records.first { $0.key == key }?.value
     }
 
-    func records(in bounds: KeyBounds) -> [RecordReader.Record] {
-        self.records.filter { record in
-            !record.key.lexicographicallyPrecedes(bounds.start)
-                && bounds.end.map { record.key.lexicographicallyPrecedes($0) } ?? true
-        }
+    func records(in range: KeyRange) -> [RecordReader.Record] {
+        self.records.filter { range.contains($0.key) }
     }
 
     /// `U+03A9 GREEK CAPITAL LETTER OMEGA`: the name is the first field of the value.
-    static func describe(key: some Sequence<UInt8>, value: some Sequence<UInt8>) -> String {
-        let codePoint = String(decoding: Array(key), as: UTF8.self).dropFirst(Self.prefix.count)
-        let name = String(decoding: Array(value), as: UTF8.self).prefix { $0 != ";" }
+    static func describe(key: Key, value: Value) -> String {
+        let codePoint = String(decoding: key.bytes, as: UTF8.self).dropFirst(Self.prefix.count)
+        let name = String(decoding: value.bytes, as: UTF8.self).prefix { $0 != ";" }
         return "U+\(codePoint) \(name)"
     }
 }

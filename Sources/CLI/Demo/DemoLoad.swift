@@ -91,7 +91,7 @@ struct DemoLoad {
         let name = "get"
         let value = await log.measure(name) { try await self.client.get(record.key) }
         if let value, value != record.value {
-            log.complain(name, "wrong value for \(ByteNotation.text.describe(record.key))")
+            log.complain(name, "wrong value for \(ByteNotation.text.describe(record.key.bytes))")
         }
     }
 

@@ -66,7 +66,7 @@ struct Importer {
 
     private static func put(_ batch: Batch, into client: RawClient) async throws -> (Batch, Duration) {
         let started = ContinuousClock.now
-        try await client.batchPut(batch.records.map { ($0.key, $0.value) })
+        try await client.batchPut(batch.records.map { KeyValue($0.key, $0.value) })
         return (batch, ContinuousClock.now - started)
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import TiKV
 
 /// The keys from one up to, but not including, another; or all that begin alike.
 struct RangeOptions: ParsableArguments {
@@ -22,32 +23,13 @@ struct RangeOptions: ParsableArguments {
         }
     }
 
-    func bounds(_ notation: NotationOptions) throws -> KeyBounds {
+    func keyRange(_ notation: NotationOptions) throws -> KeyRange {
         if let prefix = self.prefix {
-            return KeyBounds(prefix: try notation.bytes(prefix, "--prefix"))
+            return .prefix(try notation.key(prefix, "--prefix"))
         }
-        return KeyBounds(
-            start: try self.from.map { try notation.bytes($0, "--from") } ?? [],
-            end: try self.to.map { try notation.bytes($0, "--to") }
+        return KeyRange(
+            start: try self.from.map { try notation.key($0, "--from") } ?? Key(),
+            end: try self.to.map { try notation.key($0, "--to") } ?? Key()
         )
-    }
-}
-
-/// A range of keys; one without an end goes on to the last key.
-struct KeyBounds: Equatable {
-    var start: [UInt8]
-    var end: [UInt8]?
-
-    init(start: [UInt8], end: [UInt8]?) {
-        self.start = start
-        self.end = end
-    }
-
-    init(prefix: [UInt8]) {
-        self.start = prefix
-        // The first key after all that begin so: the last byte that can grow grows, those behind it go.
-        self.end = prefix.lastIndex { $0 < 0xFF }.map { index in
-            Array(prefix[..<index]) + [prefix[index] + 1]
-        }
     }
 }

@@ -15,7 +15,7 @@ struct RawDeleteCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let keys = try self.keys.map { try self.notation.bytes($0, "the key") }
+        let keys = try self.keys.map { try self.notation.key($0, "the key") }
         try await self.connection.withRawClient { client in
             try await client.batchDelete(keys)
         }

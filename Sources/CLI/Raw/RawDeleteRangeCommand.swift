@@ -22,9 +22,9 @@ struct RawDeleteRangeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let bounds = try self.range.bounds(self.notation)
+        let range = try self.range.keyRange(self.notation)
         try await self.connection.withRawClient { client in
-            try await client.deleteRange(bounds.keyRange)
+            try await client.deleteRange(range)
         }
     }
 }

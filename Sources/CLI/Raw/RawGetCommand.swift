@@ -19,7 +19,7 @@ struct RawGetCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let keys = try self.keys.map { try self.notation.bytes($0, "the key") }
+        let keys = try self.keys.map { try self.notation.key($0, "the key") }
         if keys.count == 1 {
             try await self.printValue(of: keys[0])
         } else {
@@ -27,22 +27,22 @@ struct RawGetCommand: AsyncParsableCommand {
         }
     }
 
-    private func printValue(of key: [UInt8]) async throws {
+    private func printValue(of key: Key) async throws {
         let value = try await self.connection.withRawClient { client in
             try await client.get(key)
         }
         guard let value else {
-            throw CommandFailure.absent("no such key: \(self.notation.notation.describe(key))")
+            throw CommandFailure.absent("no such key: \(self.notation.notation.describe(key.bytes))")
         }
         var line: [UInt8] = []
-        self.notation.notation.write(value, to: &line)
+        self.notation.notation.write(value.bytes, to: &line)
         if self.notation.notation != .raw {
             line.append(UInt8(ascii: "\n"))
         }
         try StandardStream.output.write(line)
     }
 
-    private func printPairs(_ keys: [[UInt8]]) async throws {
+    private func printPairs(_ keys: [Key]) async throws {
         let values = try await self.connection.withRawClient { client in
             try await client.batchGet(keys)
         }
@@ -50,9 +50,9 @@ struct RawGetCommand: AsyncParsableCommand {
         var absent: [String] = []
         for key in keys {
             if let value = values[key] {
-                try output.append(self.notation.notation.line(key: key, value: value))
+                try output.append(self.notation.notation.line(key: key.bytes, value: value.bytes))
             } else {
-                absent.append(self.notation.notation.describe(key))
+                absent.append(self.notation.notation.describe(key.bytes))
             }
         }
         try output.flush()

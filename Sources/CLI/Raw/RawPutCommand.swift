@@ -13,8 +13,8 @@ struct RawPutCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let key = try self.notation.bytes(self.key, "the key")
-        let value = try self.notation.bytes(self.value, "the value")
+        let key = try self.notation.key(self.key, "the key")
+        let value = Value(try self.notation.bytes(self.value, "the value"))
         try await self.connection.withRawClient { client in
             try await client.put(key, value: value)
         }

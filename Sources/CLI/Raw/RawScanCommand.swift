@@ -25,18 +25,18 @@ struct RawScanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let bounds = try self.range.bounds(self.notation)
+        let range = try self.range.keyRange(self.notation)
         let notation = self.notation.notation
         try await self.connection.withRawClient { client in
             var output = BufferedOutput()
             let pairs = client.scan(
-                bounds.keyRange,
+                range,
                 reversed: self.reverse,
                 limit: self.limit,
                 keysOnly: self.keysOnly
             )
             for try await pair in pairs {
-                try output.append(notation.line(key: pair.key, value: self.keysOnly ? nil : pair.value))
+                try output.append(notation.line(key: pair.key.bytes, value: self.keysOnly ? nil : pair.value.bytes))
             }
             try output.flush()
         }

@@ -1,11 +1,13 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKV
+
 /// Reads the records of a file to import: a line each, key, separator, value. Empty lines are passed over.
 struct RecordReader: ~Copyable {
     struct Record: Sendable, Equatable {
-        var key: [UInt8]
-        var value: [UInt8]
+        var key: Key
+        var value: Value
     }
 
     private var lines: LineReader
@@ -47,7 +49,7 @@ struct RecordReader: ~Copyable {
             guard !key.isEmpty else {
                 throw ByteNotation.Malformed(reason: "has an empty key")
             }
-            return Record(key: key, value: try self.notation.read(line[(middle + 1)...]))
+            return Record(key: Key(key), value: Value(try self.notation.read(line[(middle + 1)...])))
         } catch {
             throw CommandFailure("\(place): the line \(error.reason)")
         }
