@@ -72,7 +72,7 @@ let package = Package(
         ),
         .target(
             name: "TiKVPD",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, logging],
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, protobuf, logging],
             path: "Sources/PD",
             swiftSettings: settings
         ),
@@ -89,8 +89,8 @@ let package = Package(
         .target(
             name: "TiKV",
             dependencies: [
-                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, logging,
-                lifecycle,
+                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf,
+                logging, lifecycle,
             ],
             path: "Sources/TiKV",
             swiftSettings: settings
