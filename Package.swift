@@ -24,6 +24,7 @@ let settingsWithC: [SwiftSetting] = settings + [.strictMemorySafety()]
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -42,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     ],
@@ -67,15 +69,20 @@ let package = Package(
         ),
         .target(
             name: "TiKVTransport",
-            dependencies: ["CNGHTTP2", "COpenSSL", "TiKVProto", nioCore, nioPosix, protobuf, logging],
+            dependencies: ["CNGHTTP2", "COpenSSL", "TiKVProto", nioCore, nioPosix, deque, protobuf, logging],
             path: "Sources/Transport",
             swiftSettings: settingsWithC
         ),
         .target(
             name: "TiKVPD",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, logging],
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, protobuf, logging],
             path: "Sources/PD",
             swiftSettings: settings
+        ),
+        .target(
+            name: "TiKVOrderedMap",
+            path: "Sources/OrderedMap",
+            swiftSettings: settingsWithC
         ),
         .target(
             name: "TiKVFailpoints",
@@ -85,14 +92,15 @@ let package = Package(
         .target(
             name: "TiKV",
             dependencies: [
-                "TiKVFailpoints", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, logging, lifecycle,
+                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf,
+                logging, lifecycle,
             ],
             path: "Sources/TiKV",
             swiftSettings: settings
         ),
         .target(
             name: "TiKVEmbedded",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioPosix, logging],
+            dependencies: ["TiKVOrderedMap", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging],
             path: "Sources/Embedded",
             swiftSettings: settings
         ),
@@ -105,8 +113,8 @@ let package = Package(
         .testTarget(
             name: "UnitTests",
             dependencies: [
-                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix,
-                nioEmbedded, protobuf, logging,
+                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport",
+                nioCore, nioPosix, nioEmbedded, protobuf, logging,
             ],
             path: "Tests/UnitTests",
             swiftSettings: settings
