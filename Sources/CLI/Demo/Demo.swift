@@ -18,8 +18,9 @@ struct Demo {
     }
 
     mutating func run() async throws {
-        let regions = await self.cluster.regions()
-        try self.say("cluster", "PD \(self.cluster.pdEndpoints.joined(separator: ", ")), \(regions.count) regions")
+        let endpoints = self.cluster.pdEndpoints.joined(separator: ", ")
+        try self.say(
+            "cluster", "\(self.cluster.stores.count) stores, \(self.cluster.regions.count) regions, PD \(endpoints)")
         try await self.importRecords()
         try await self.readPoints()
         try await self.scanRanges()
@@ -82,29 +83,29 @@ struct Demo {
     private mutating func readAcrossRegions() async throws {
         let keys = ["0041", "1047", "12000", "1F600", "2603", "FB01"].map(DemoData.key)
         let values = await self.log.measure("batch get") { [client] in try await client.batchGet(keys) } ?? [:]
-        let regions = await self.cluster.regions()
+        let regions = self.cluster.regions
         try self.say("batch read", "\(keys.count) keys from \(regions.count) regions in one call")
         for key in keys {
             guard let value = values[key], value == self.data.value(of: key) else {
                 self.log.complain("batch get", "wrong value for \(ByteNotation.text.describe(key.bytes))")
                 continue
             }
-            let region = regions.first { $0.contains(key) }
-            let place = region.map { "region \($0.id), leader on store \($0.leaderStoreID)" } ?? ""
+            let region = self.cluster.region(containing: key.bytes)
+            let place = region.map { "region \($0.id), led by store \($0.leaderStoreID ?? 0)" } ?? ""
             try self.say("", "\(DemoData.describe(key: key, value: value))  (\(place))")
         }
     }
 
     private mutating func splitUnderLoad() async throws {
-        let before = await self.cluster.regions().count
+        let before = self.cluster.regions.count
         let cluster = self.cluster
         let log = try await DemoLoad(client: self.client, data: self.data).run(
             during: ["0800", "1400", "16800", "1F300", "2600", "AC00"].map(DemoData.key).map { key in
-                { try await cluster.split(at: key) }
+                { try cluster.split(at: key.bytes) }
             }
         )
         self.log.merge(log)
-        let after = await self.cluster.regions().count
+        let after = self.cluster.regions.count
         try self.say("split", "\(before) → \(after) regions during \(Readable.count(log.count)) reads and writes")
         if after <= before {
             self.log.complain("split", "there are no more regions than before")
@@ -112,16 +113,16 @@ struct Demo {
     }
 
     private mutating func moveLeadersUnderLoad() async throws {
-        let before = await self.cluster.regions()
+        let before = self.cluster.regions
         let cluster = self.cluster
         let log = try await DemoLoad(client: self.client, data: self.data).run(
-            during: before.map { region in
-                { try await cluster.transferLeader(regionID: region.id, toStoreID: region.otherStoreID) }
+            during: before.compactMap { region in
+                let target = region.peers.keys.sorted().first { $0 != region.leaderStoreID }
+                return target.map { store in { try cluster.transferLeader(ofRegion: region.id, to: store) } }
             }
         )
         self.log.merge(log)
-        let leaders = Dictionary(uniqueKeysWithValues: before.map { ($0.id, $0.leaderStoreID) })
-        let moved = await self.cluster.regions().filter { leaders[$0.id] != $0.leaderStoreID }.count
+        let moved = before.count { self.cluster.region($0.id)?.leaderStoreID != $0.leaderStoreID }
         try self.say("leader moves", "\(moved) leaders moved during \(Readable.count(log.count)) reads and writes")
         if moved == 0 {
             self.log.complain("leader moves", "no leader moved")

@@ -20,7 +20,7 @@ struct DemoCommand: AsyncParsableCommand {
     @OptionGroup var logging: LoggingOptions
 
     /// Where regions begin: the table, and so the work, is spread over six of them.
-    private static let splitKeys = ["1000", "12000", "1D000", "2000", "A000"].map(DemoData.key)
+    private static let splitKeys = ["1000", "12000", "1D000", "2000", "A000"].map { DemoData.key($0).bytes }
 
     func validate() throws {
         guard (2...100).contains(self.stores) else {
@@ -36,7 +36,9 @@ struct DemoCommand: AsyncParsableCommand {
         configuration.storeCount = self.stores
         configuration.splitKeys = Self.splitKeys
 
-        let log = try await EmbeddedCluster.withCluster(configuration: configuration, logger: logger) { cluster in
+        configuration.logger = logger
+
+        let log = try await EmbeddedCluster.withCluster(configuration) { cluster in
             try await RawClient.withClient(pd: cluster.pdEndpoints, logger: logger) { client in
                 var demo = Demo(cluster: cluster, client: client, data: data)
                 try await demo.run()

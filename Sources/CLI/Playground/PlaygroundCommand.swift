@@ -43,12 +43,11 @@ struct PlaygroundCommand: AsyncParsableCommand {
         configuration.pdPort = self.pdPort
         configuration.storeCount = self.stores
         configuration.splitKeys = try self.parsedSplitKeys()
+        configuration.logger = self.logging.logger("playground")
         let stores = self.stores
-        try await EmbeddedCluster.withCluster(
-            configuration: configuration,
-            logger: self.logging.logger("playground")
-        ) { cluster in
-            try StandardStream.output.write("ready pd=\(cluster.pdEndpoints[0]) stores=\(stores)\n")
+        try await EmbeddedCluster.withCluster(configuration) { cluster in
+            let endpoints = cluster.pdEndpoints.joined(separator: ",")
+            try StandardStream.output.write("ready pd=\(endpoints) stores=\(stores)\n")
             for await _ in signals {
                 break
             }

@@ -29,12 +29,7 @@ struct RawScanCommand: AsyncParsableCommand {
         let notation = self.notation.notation
         try await self.connection.withRawClient { client in
             var output = BufferedOutput()
-            let pairs = client.scan(
-                range,
-                reversed: self.reverse,
-                limit: self.limit,
-                keysOnly: self.keysOnly
-            )
+            let pairs = client.scan(range, limit: self.limit, reversed: self.reverse, keysOnly: self.keysOnly)
             for try await pair in pairs {
                 try output.append(notation.line(key: pair.key.bytes, value: self.keysOnly ? nil : pair.value.bytes))
             }
