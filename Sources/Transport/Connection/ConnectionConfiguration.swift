@@ -1,0 +1,33 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a client's connection behaves.
+package struct ConnectionConfiguration: Sendable {
+    /// Time for everything from name resolution to the peer's first settings.
+    package var connectTimeout: Duration
+    package var http2: HTTP2Configuration
+    /// The most bytes that one received message may have.
+    package var maxReceiveMessageSize: Int
+    /// The most bytes that one sent message may have.
+    package var maxSendMessageSize: Int
+    /// A connection on which nothing arrived for this long is probed by a PING, with calls or without. Nil: never.
+    package var keepAliveInterval: Duration?
+    /// Time that the peer has to answer the PING (or to send anything at all) before the connection is given up.
+    package var keepAliveTimeout: Duration
+
+    package init(
+        connectTimeout: Duration = .seconds(5),
+        http2: HTTP2Configuration = .init(),
+        maxReceiveMessageSize: Int = 1 << 30,
+        maxSendMessageSize: Int = 1 << 30,
+        keepAliveInterval: Duration? = .seconds(10),
+        keepAliveTimeout: Duration = .seconds(3)
+    ) {
+        self.connectTimeout = connectTimeout
+        self.http2 = http2
+        self.maxReceiveMessageSize = maxReceiveMessageSize
+        self.maxSendMessageSize = maxSendMessageSize
+        self.keepAliveInterval = keepAliveInterval
+        self.keepAliveTimeout = keepAliveTimeout
+    }
+}

@@ -1,0 +1,73 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+
+/// Cuts a stream's body into messages: pieces of any size go in, whole messages come out.
+struct MessageDeframer: Sendable {
+    private let limit: Int
+    private var prefix: [UInt8] = []
+    private var message: [UInt8] = []
+    /// Bytes that the message under way still lacks; nil between messages.
+    private var missing: Int?
+
+    /// - Parameter limit: the most bytes that one message may have.
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    /// Whether the bytes so far end inside a message.
+    var isMidMessage: Bool { self.missing != nil || !self.prefix.isEmpty }
+
+    /// Takes a piece; calls back with each message that it completes. Throws where the body is not gRPC.
+    mutating func receive(_ piece: ByteBuffer, _ deliver: ([UInt8]) -> Void) throws(RPCError) {
+        var piece = piece
+        while true {
+            if let missing = self.missing {
+                let size = min(missing, piece.readableBytes)
+                let bytes = piece.readBytes(length: size) ?? []
+                if self.message.isEmpty {
+                    self.message = bytes
+                } else {
+                    self.message.append(contentsOf: bytes)
+                }
+                guard size == missing else {
+                    self.missing = missing - size
+                    return
+                }
+                let message = self.message
+                self.message = []
+                self.missing = nil
+                deliver(message)
+            }
+            guard try self.readPrefix(&piece) else { return }
+        }
+    }
+
+    /// Returns false where the piece ran out before the prefix was whole.
+    private mutating func readPrefix(_ piece: inout ByteBuffer) throws(RPCError) -> Bool {
+        let compressed: UInt8
+        let length: UInt32
+        if self.prefix.isEmpty, let whole = piece.readMultipleIntegers(as: (UInt8, UInt32).self) {
+            (compressed, length) = whole
+        } else {
+            self.prefix += piece.readBytes(length: min(5 - self.prefix.count, piece.readableBytes)) ?? []
+            guard self.prefix.count == 5 else { return false }
+            compressed = self.prefix[0]
+            length = self.prefix[1...].reduce(0) { $0 << 8 | UInt32($1) }
+            self.prefix.removeAll(keepingCapacity: true)
+        }
+        guard compressed == 0 else {
+            let reason = compressed == 1 ? "is compressed, which was not agreed on" : "has a broken prefix"
+            throw RPCError(.internalError, "a message \(reason)")
+        }
+        guard Int(length) <= self.limit else {
+            throw RPCError(
+                .resourceExhausted, "a message of \(length) bytes is over the limit of \(self.limit) bytes")
+        }
+        self.missing = Int(length)
+        // What arrives is what is paid for: a length alone, which costs the peer nothing, reserves no more than this.
+        self.message.reserveCapacity(Int(length) <= piece.readableBytes ? 0 : min(Int(length), 1 << 20))
+        return true
+    }
+}

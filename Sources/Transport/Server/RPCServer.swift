@@ -1,0 +1,117 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+package import Logging
+package import NIOCore
+internal import NIOPosix
+
+/// A gRPC server on one address. It is bound when it is made, so that its port is known, and serves while `run()` runs.
+package actor RPCServer {
+    private enum State {
+        case bound
+        case running(CheckedContinuation<Void, Never>?)
+        case stopping(CheckedContinuation<Void, Never>?)
+        case stopped
+    }
+
+    /// Where it listens, with the port that it got.
+    package nonisolated let address: PeerAddress
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe self.eventLoop.executor.asUnownedSerialExecutor()
+    }
+
+    private nonisolated let eventLoop: any EventLoop
+    private let channel: any Channel
+    private let registry: ServerConnectionRegistry
+    private var state = State.bound
+
+    private init(channel: any Channel, registry: ServerConnectionRegistry, address: PeerAddress) {
+        self.channel = channel
+        self.eventLoop = channel.eventLoop
+        self.registry = registry
+        self.address = address
+    }
+
+    /// Takes the address; connections that arrive before `run()` wait.
+    ///
+    /// - Parameter port: 0 picks a free one.
+    /// - Throws: `unavailable` where the address cannot be had.
+    package static func bind(
+        host: String, port: Int, services: RPCServices, group: any EventLoopGroup,
+        configuration: HTTP2Configuration = .init(), logger: Logger
+    ) async throws(RPCError) -> RPCServer {
+        let registry = ServerConnectionRegistry(services: services, configuration: configuration, logger: logger)
+        do {
+            let channel = try await ServerBootstrap(group: group)
+                .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(ChannelOptions.backlog, value: 1024)
+                .serverChannelOption(ChannelOptions.autoRead, value: false)
+                .childChannelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let connection = try registry.makeConnection(on: channel.eventLoop)
+                        try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(connection))
+                    }
+                }
+                .bind(host: host, port: port)
+                .get()
+            let bound = PeerAddress(host: host, port: channel.localAddress?.port ?? port)
+            return RPCServer(channel: channel, registry: registry, address: bound)
+        } catch {
+            throw RPCError(
+                .unavailable, "cannot listen on \(PeerAddress(host: host, port: port)): \(ConnectFailure.describe(error))",
+                delivery: .notSent)
+        }
+    }
+
+    /// Serves until `shutdown()` or until the task is cancelled; returns when every connection is closed and every
+    /// handler has returned. A second call returns at once.
+    package nonisolated func run() async {
+        await withTaskCancellationHandler {
+            await self.serve()
+        } onCancel: {
+            self.shutdown()
+        }
+    }
+
+    /// Stops listening and closes all connections at once; calls under way are cancelled. May be called more than once,
+    /// and before `run()`, which then returns at once.
+    package nonisolated func shutdown() {
+        self.eventLoop.execute { self.assumeIsolated { $0.stop() } }
+    }
+
+    // MARK: - Private
+
+    private func serve() async {
+        guard case .bound = self.state else { return }
+        await withCheckedContinuation { continuation in
+            self.state = .running(continuation)
+            self.channel.setOption(ChannelOptions.autoRead, value: true).whenFailure { _ in self.shutdown() }
+        }
+    }
+
+    private func stop() {
+        switch self.state {
+        case .bound:
+            self.state = .stopped
+            self.channel.close(promise: nil)
+            self.registry.closeAll {}
+        case .running(let continuation):
+            self.state = .stopping(continuation)
+            // The port is free again before run() returns: whoever restarts the server at once gets it.
+            self.channel.close().whenComplete { _ in
+                self.registry.closeAll {
+                    self.eventLoop.execute { self.assumeIsolated { $0.stopped() } }
+                }
+            }
+        case .stopping, .stopped:
+            break
+        }
+    }
+
+    private func stopped() {
+        guard case .stopping(let continuation) = self.state else { return }
+        self.state = .stopped
+        continuation?.resume()
+    }
+}

@@ -1,0 +1,14 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a handler is told about the call that it answers.
+package struct ServerCall: Sendable {
+    /// Such as `/tikvpb.Tikv/RawGet`.
+    package let path: String
+    /// The request's custom metadata.
+    package let metadata: Metadata
+    /// The client's address.
+    package let peer: String
+    /// Time that the client gave the call when it started; nil where it gave none.
+    package let timeLimit: Duration?
+}
