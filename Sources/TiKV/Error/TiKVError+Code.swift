@@ -21,6 +21,7 @@ extension TiKVError {
             case unsupported
             case serverError
             case clientClosed
+            case clientNotRunning
             case clientAlreadyRunning
             case internalError
         }
@@ -65,6 +66,8 @@ extension TiKVError {
         public static var serverError: Code { Code(.serverError) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
+        /// Nobody called `run()` before the call's time was over.
+        public static var clientNotRunning: Code { Code(.clientNotRunning) }
         /// `run()` was called twice.
         public static var clientAlreadyRunning: Code { Code(.clientAlreadyRunning) }
         /// Something this library should not have done; please report it.

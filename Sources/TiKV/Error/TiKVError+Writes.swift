@@ -16,4 +16,11 @@ extension TiKVError {
             .undetermined, "a write may or may not have taken effect: \(self.message)", detail: self.detail, cause: self,
             attempts: self.attempts)
     }
+
+    /// This failure as that of a write over several keys of which others may have taken effect.
+    func withPartialEffect() -> TiKVError {
+        TiKVError(
+            self.code, self.message, detail: self.detail, cause: self.cause, attempts: self.attempts,
+            isOutcomeUnknown: true)
+    }
 }

@@ -6,7 +6,7 @@ import TiKVOrderedMap
 /// A key: any bytes, ordered bytewise with a prefix before what it is a prefix of.
 ///
 /// ```swift
-/// let name: Key = "user/1"                 // the UTF-8 bytes of a string
+/// let name: Key = "user/\(number)"         // the UTF-8 bytes of a string
 /// let binary: Key = [0x00, 0xff]
 /// ```
 ///
@@ -47,9 +47,9 @@ extension Key: Comparable {
     }
 }
 
-extension Key: ExpressibleByStringLiteral {
-    public init(stringLiteral value: StaticString) {
-        self.bytes = value.withUTF8Buffer { [UInt8]($0) }
+extension Key: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
+    public init(stringLiteral value: String) {
+        self.bytes = [UInt8](value.utf8)
     }
 }
 

@@ -27,9 +27,9 @@ public struct Value: Sendable, Hashable {
     public var count: Int { self.bytes.count }
 }
 
-extension Value: ExpressibleByStringLiteral {
-    public init(stringLiteral value: StaticString) {
-        self.bytes = value.withUTF8Buffer { [UInt8]($0) }
+extension Value: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
+    public init(stringLiteral value: String) {
+        self.bytes = [UInt8](value.utf8)
     }
 }
 
