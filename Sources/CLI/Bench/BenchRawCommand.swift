@@ -21,10 +21,10 @@ struct BenchRawCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "What to measure: get or put.") var operation: Operation
     @Option(name: .long, help: "How many operations are under way at once.") var inFlight = 16
-    @Option(name: .long, help: "How long to measure, in seconds.", transform: seconds)
+    @Option(name: .long, help: "How long to measure, in seconds.", transform: parseSeconds)
     var seconds: Duration = .seconds(5)
     @Option(name: .long, help: "How many operations to measure, in place of --seconds.") var count: Int?
-    @Option(name: .long, help: "How long to go on unmeasured first, in seconds.", transform: seconds)
+    @Option(name: .long, help: "How long to go on unmeasured first, in seconds.", transform: parseSeconds)
     var warmUp: Duration = .seconds(1)
     @Option(name: .long, help: "How many keys there are.") var keys = 10_000
     @Option(name: .long, help: "Bytes in a value.") var valueSize = 100

@@ -6,13 +6,13 @@ struct BenchResult: Sendable {
     var operation: String
     var inFlight: Int
     var duration: Duration
-    var processorTime: ProcessorTime
+    var processorTime: Duration
     var latencies: LatencyHistogram
 
     private var perSecond: Int { Readable.perSecond(self.latencies.count, in: self.duration) }
 
     private var processorMicroseconds: Double {
-        Self.microseconds(self.processorTime.total) / Double(max(self.latencies.count, 1))
+        Self.microseconds(self.processorTime) / Double(max(self.latencies.count, 1))
     }
 
     private static let percentiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)]

@@ -10,7 +10,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(name: .long, help: "PD's client addresses, host:port; several by commas or by repeating the option.")
     var pd: [String] = ["127.0.0.1:2379"]
 
-    @Option(name: .long, help: "Seconds that one operation may take, retries included.", transform: seconds)
+    @Option(name: .long, help: "Seconds that one operation may take, retries included.", transform: parseSeconds)
     var timeout: Duration = .seconds(10)
 
     @OptionGroup var logging: LoggingOptions
@@ -52,7 +52,7 @@ struct LoggingOptions: ParsableArguments {
 
 /// Reads a number of seconds, `0.5` for one.
 @Sendable
-func seconds(_ text: String) throws -> Duration {
+func parseSeconds(_ text: String) throws -> Duration {
     guard let value = Double(text), value.isFinite, value >= 0, value < 1e9 else {
         throw ValidationError("'\(text)' is no number of seconds")
     }

@@ -99,11 +99,10 @@ struct Demo {
     private mutating func splitUnderLoad() async throws {
         let before = self.cluster.regions.count
         let cluster = self.cluster
-        let log = try await DemoLoad(client: self.client, data: self.data).run(
-            during: ["0800", "1400", "16800", "1F300", "2600", "AC00"].map(DemoData.key).map { key in
-                { try cluster.split(at: key.bytes) }
-            }
-        )
+        let splits = ["0800", "1400", "16800", "1F300", "2600", "AC00"].map { codePoint -> DemoLoad.Event in
+            { _ = try cluster.split(at: DemoData.key(codePoint).bytes) }
+        }
+        let log = try await DemoLoad(client: self.client, data: self.data).run(during: splits)
         self.log.merge(log)
         let after = self.cluster.regions.count
         try self.say("split", "\(before) → \(after) regions during \(Readable.count(log.count)) reads and writes")
@@ -115,12 +114,11 @@ struct Demo {
     private mutating func moveLeadersUnderLoad() async throws {
         let before = self.cluster.regions
         let cluster = self.cluster
-        let log = try await DemoLoad(client: self.client, data: self.data).run(
-            during: before.compactMap { region in
-                let target = region.peers.keys.sorted().first { $0 != region.leaderStoreID }
-                return target.map { store in { try cluster.transferLeader(ofRegion: region.id, to: store) } }
-            }
-        )
+        let moves = before.compactMap { region -> DemoLoad.Event? in
+            guard let target = region.peers.keys.sorted().first(where: { $0 != region.leaderStoreID }) else { return nil }
+            return { try cluster.transferLeader(ofRegion: region.id, to: target) }
+        }
+        let log = try await DemoLoad(client: self.client, data: self.data).run(during: moves)
         self.log.merge(log)
         let moved = before.count { self.cluster.region($0.id)?.leaderStoreID != $0.leaderStoreID }
         try self.say("leader moves", "\(moved) leaders moved during \(Readable.count(log.count)) reads and writes")

@@ -17,7 +17,7 @@ struct RawImportCommand: AsyncParsableCommand {
     )
 
     @Argument(help: "The file; - is standard input.") var file: String
-    @Option(name: .long, help: "The character between key and value.", transform: separator)
+    @Option(name: .long, help: "The character between key and value.", transform: parseSeparator)
     var separator = UInt8(ascii: "\t")
     @Option(name: .long, help: "What to put in front of every key.") var prefix = ""
     @Option(name: .long, help: "How many records go into one batch.") var batchSize = 256
@@ -33,23 +33,19 @@ struct RawImportCommand: AsyncParsableCommand {
 
     func run() async throws {
         let prefix = try self.notation.bytes(self.prefix, "--prefix")
-        // Before the connection, so that a file that is not there is not hidden by a cluster that is not there.
-        let records = try RecordReader(
-            path: self.file,
-            separator: self.separator,
-            notation: self.notation.notation,
-            prefix: prefix
-        )
         let importer = Importer(batchSize: self.batchSize, inFlight: self.inFlight)
         let outcome = try await self.connection.withRawClient { client in
-            try await importer.run(records, into: client)
+            // The client connects with its first call, so a file that is not there shows before a cluster that is not.
+            let records = try RecordReader(
+                path: self.file, separator: self.separator, notation: self.notation.notation, prefix: prefix)
+            return try await importer.run(records, into: client)
         }
         try StandardStream.output.write("imported \(outcome.summary)\n")
     }
 }
 
 @Sendable
-private func separator(_ text: String) throws -> UInt8 {
+private func parseSeparator(_ text: String) throws -> UInt8 {
     guard let character = text.utf8.first, text.utf8.count == 1, character != UInt8(ascii: "\n") else {
         throw ValidationError("--separator must be one ASCII character")
     }
