@@ -84,7 +84,8 @@ struct BenchLoad: Sendable {
             switch self.operation {
             case .get:
                 guard try await client.get(key) != nil else {
-                    throw CommandFailure("a key that was written is not there: \(ByteNotation.text.describe(key.bytes))")
+                    throw CommandFailure(
+                        "a key that was written is not there: \(ByteNotation.text.describe(key.bytes))")
                 }
             case .put:
                 try await client.put(key, value: value)

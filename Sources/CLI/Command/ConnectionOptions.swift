@@ -10,7 +10,9 @@ struct ConnectionOptions: ParsableArguments {
     @Option(name: .long, help: "PD's client addresses, host:port; several by commas or by repeating the option.")
     var pd: [String] = ["127.0.0.1:2379"]
 
-    @Option(name: .long, help: "Seconds that one operation may take, retries included.", transform: parseSeconds)
+    @Option(
+        name: .long, help: "Seconds that one operation may take, retries included; 10 by default.",
+        transform: parseSeconds)
     var timeout: Duration = .seconds(10)
 
     @OptionGroup var logging: LoggingOptions
@@ -33,7 +35,7 @@ struct ConnectionOptions: ParsableArguments {
 struct LoggingOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: "trace, debug, info, notice, warning, error or critical.",
+        help: "trace, debug, info, notice, warning, error or critical; error by default.",
         transform: { text in
             guard let level = Logger.Level(rawValue: text) else {
                 throw ValidationError("'\(text)' is no log level")

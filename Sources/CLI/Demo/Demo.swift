@@ -115,7 +115,9 @@ struct Demo {
         let before = self.cluster.regions
         let cluster = self.cluster
         let moves = before.compactMap { region -> DemoLoad.Event? in
-            guard let target = region.peers.keys.sorted().first(where: { $0 != region.leaderStoreID }) else { return nil }
+            guard let target = region.peers.keys.sorted().first(where: { $0 != region.leaderStoreID }) else {
+                return nil
+            }
             return { try cluster.transferLeader(ofRegion: region.id, to: target) }
         }
         let log = try await DemoLoad(client: self.client, data: self.data).run(during: moves)
