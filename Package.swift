@@ -99,7 +99,9 @@ let package = Package(
         ),
         .target(
             name: "TiKVEmbedded",
-            dependencies: ["TiKVOrderedMap", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging],
+            dependencies: [
+                "TiKVOrderedMap", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging, lifecycle,
+            ],
             path: "Sources/Embedded",
             swiftSettings: settings
         ),

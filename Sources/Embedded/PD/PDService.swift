@@ -18,7 +18,7 @@ struct PDService: Sendable {
         self.registerCluster(in: &services)
         self.registerRegions(in: &services)
         self.registerKeyspaces(in: &services)
-        services.register(PdpbPDRPC.tso) { stream, call in try await self.tso(stream, call) }
+        services.register(PdpbPDRPC.tso, stream: self.tso)
     }
 
     /// Registers a call. As in PD, a request for another cluster, or for none, fails with the status
@@ -34,7 +34,7 @@ struct PDService: Sendable {
         take: @escaping @Sendable (inout ClusterModel, Request, UInt64) -> Taken,
         answer: @escaping @Sendable (Taken, Pdpb_ResponseHeader) -> Response
     ) {
-        services.register(method) { (request: Request, call: ServerCall) async throws -> Response in
+        services.register(method, unary: { (request: Request, call: ServerCall) async throws -> Response in
             let fault = self.model.withLock { $0.begin(method.name, on: .placementDriver, regionID: nil) }
             let perform: () throws -> Response = {
                 let clock = self.model.milliseconds
@@ -46,7 +46,7 @@ struct PDService: Sendable {
             }
             guard let fault else { return try perform() }
             return try await fault.run(call, regionErrorAnswer: { _ in Response() }, perform: perform)
-        }
+        })
     }
 
     // MARK: - Timestamps

@@ -17,20 +17,20 @@ struct StoreService: Sendable {
     let model: SharedModel
 
     func register(in services: inout RPCServices) {
-        services.register(TikvpbTikvRPC.rawGet) { try await self.rawGet($0, $1) }
-        services.register(TikvpbTikvRPC.rawBatchGet) { try await self.rawBatchGet($0, $1) }
-        services.register(TikvpbTikvRPC.rawPut) { try await self.rawPut($0, $1) }
-        services.register(TikvpbTikvRPC.rawBatchPut) { try await self.rawBatchPut($0, $1) }
-        services.register(TikvpbTikvRPC.rawDelete) { try await self.rawDelete($0, $1) }
-        services.register(TikvpbTikvRPC.rawBatchDelete) { try await self.rawBatchDelete($0, $1) }
-        services.register(TikvpbTikvRPC.rawScan) { try await self.rawScan($0, $1) }
-        services.register(TikvpbTikvRPC.rawBatchScan) { try await self.rawBatchScan($0, $1) }
-        services.register(TikvpbTikvRPC.rawDeleteRange) { try await self.rawDeleteRange($0, $1) }
-        services.register(TikvpbTikvRPC.rawGetKeyTTL) { try await self.rawGetKeyTTL($0, $1) }
-        services.register(TikvpbTikvRPC.rawCompareAndSwap) { try await self.rawCompareAndSwap($0, $1) }
-        services.register(TikvpbTikvRPC.rawChecksum) { try await self.rawChecksum($0, $1) }
-        services.register(TikvpbTikvRPC.rawCoprocessor) { try await self.rawCoprocessor($0, $1) }
-        services.register(TikvpbTikvRPC.splitRegion) { try await self.splitRegion($0, $1) }
+        services.register(TikvpbTikvRPC.rawGet, unary: self.rawGet)
+        services.register(TikvpbTikvRPC.rawBatchGet, unary: self.rawBatchGet)
+        services.register(TikvpbTikvRPC.rawPut, unary: self.rawPut)
+        services.register(TikvpbTikvRPC.rawBatchPut, unary: self.rawBatchPut)
+        services.register(TikvpbTikvRPC.rawDelete, unary: self.rawDelete)
+        services.register(TikvpbTikvRPC.rawBatchDelete, unary: self.rawBatchDelete)
+        services.register(TikvpbTikvRPC.rawScan, unary: self.rawScan)
+        services.register(TikvpbTikvRPC.rawBatchScan, unary: self.rawBatchScan)
+        services.register(TikvpbTikvRPC.rawDeleteRange, unary: self.rawDeleteRange)
+        services.register(TikvpbTikvRPC.rawGetKeyTTL, unary: self.rawGetKeyTTL)
+        services.register(TikvpbTikvRPC.rawCompareAndSwap, unary: self.rawCompareAndSwap)
+        services.register(TikvpbTikvRPC.rawChecksum, unary: self.rawChecksum)
+        services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
+        services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
     }
 
     /// Runs one request: notes it, lets faults happen to it, takes what it needs from the model, and answers.
@@ -38,7 +38,7 @@ struct StoreService: Sendable {
     /// - Parameters:
     ///   - take: runs under the lock. The last argument is the time in seconds, 0 where nothing can expire.
     ///   - answer: runs outside of it.
-    private func serve<Request: RegionRequest, Response: RegionResponse, Taken>(
+    private func serve<Request: RegionRequest, Response: RegionResponse, Taken: Sendable>(
         _ method: RPCMethod<Request, Response>, _ request: Request, _ call: ServerCall,
         take: (inout ClusterModel, UInt64) throws(StorageError) -> Taken,
         answer: (Taken) -> Response
@@ -70,12 +70,12 @@ struct StoreService: Sendable {
         }
     }
 
-    private enum First<Taken> {
+    private enum First<Taken: Sendable>: Sendable {
         case taken(Result<Taken, StorageError>)
         case fault(EmbeddedCluster.Fault)
     }
 
-    private static func take<Taken>(
+    private static func take<Taken: Sendable>(
         from model: inout ClusterModel, _ context: Kvrpcpb_Context, _ clock: UInt64,
         _ take: (inout ClusterModel, UInt64) throws(StorageError) -> Taken
     ) throws(RPCError) -> Result<Taken, StorageError> {
