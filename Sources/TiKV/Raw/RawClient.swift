@@ -77,13 +77,9 @@ public final class RawClient: Sendable {
         _ body: (RawClient) async throws -> sending Result
     ) async throws -> sending Result {
         let client = try RawClient(pd: pd, configuration: configuration, logger: logger)
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await client.run() }
-            // Leaving the group by an error cancels the client just the same.
-            let result = try await body(client)
-            group.cancelAll()
-            return result
-        }
+        // Cancelled and waited for when this scope is left, by whichever way.
+        async let _ = client.run()
+        return try await body(client)
     }
 
     // MARK: - Single keys
