@@ -15,11 +15,16 @@ public struct ClientConfiguration: Sendable {
     /// How long calls under way may still take when the client is stopped gracefully; default 5 s.
     public var shutdownTimeout: Duration
 
+    /// Talking to PD.
     public var pd: PD
+    /// Connections, to PD and to stores.
     public var connection: Connection
+    /// What is remembered of where regions are.
     public var regionCache: RegionCache
+    /// Raw key-value calls.
     public var raw: Raw
 
+    /// A configuration; what is not named has its default.
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5), pd: PD = .init(),
         connection: Connection = .init(), regionCache: RegionCache = .init(), raw: Raw = .init()
@@ -39,6 +44,7 @@ extension ClientConfiguration {
         /// How long one member of PD may take to answer before another is asked; default 3 s.
         public var requestTimeout: Duration
 
+        /// Settings; what is not named has its default.
         public init(requestTimeout: Duration = .seconds(3)) {
             self.requestTimeout = requestTimeout
         }
@@ -52,6 +58,7 @@ extension ClientConfiguration {
         /// Connections to each store, over which calls are spread; default 4, at least 1.
         public var connectionsPerStore: Int
 
+        /// Settings; what is not named has its default.
         public init(connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4) {
             self.connectTimeout = connectTimeout
             self.connectionsPerStore = connectionsPerStore
@@ -69,6 +76,7 @@ extension ClientConfiguration {
         /// Regions asked of PD at once where many keys or a range are looked up; default 128, at least 1.
         public var loadBatchSize: Int
 
+        /// Settings; what is not named has its default.
         public init(
             timeToLive: Duration = .seconds(600), timeToLiveJitter: Duration = .seconds(60), loadBatchSize: Int = 128
         ) {
@@ -99,6 +107,7 @@ extension ClientConfiguration {
         /// Requests that one call over many regions has under way at once; default 16, at least 1.
         public var maximumConcurrency: Int
 
+        /// Settings; what is not named has its default.
         public init(
             columnFamily: ColumnFamily = .default, maximumKeySize: Int = 8192, batchKeyLimit: Int = 512,
             batchPutSizeLimit: Int = 16 * 1024, scanPageSize: Int = 1024, maximumConcurrency: Int = 16
