@@ -50,7 +50,8 @@ extension OrderedMap {
                     self.branch += 1
                     self.leaf = 0
                 }
-                self.current = self.branch < self.root.children.count
+                self.current =
+                    self.branch < self.root.children.count
                     ? self.root.children[self.branch].children[self.leaf] : nil
             }
             return nil
@@ -77,9 +78,10 @@ extension OrderedMap {
                 let branch = self.root.children[self.branch]
                 self.leaf = key.flatMap { branch.index(for: $0) } ?? branch.children.count - 1
                 let current = branch.children[self.leaf]
-                self.end = key.map {
-                    orEqual ? KeyOrder.upperBound(current.keys, $0) : KeyOrder.lowerBound(current.keys, $0)
-                } ?? current.keys.count
+                self.end =
+                    key.map {
+                        orEqual ? KeyOrder.upperBound(current.keys, $0) : KeyOrder.lowerBound(current.keys, $0)
+                    } ?? current.keys.count
                 self.current = current
             }
         }
