@@ -544,6 +544,7 @@ package actor Connection: HTTP2Endpoint {
         let closed = RPCError(.unavailable, "the connection was closed by this client")
         guard let grace, case .ready = self.state else {
             if grace != nil, case .draining = self.state { return }
+            self.link.session.goAway(.noError)
             return self.fail(closed)
         }
         self.drainTimer = self.eventLoop.scheduleTask(in: TimeAmount(clamping: grace)) { [weak self] in
@@ -579,7 +580,7 @@ package actor Connection: HTTP2Endpoint {
         self.logger.debug("connection is closed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
         self.onChange(self, .closed(error))
         // What the session has to say at the end (a GOAWAY); where the socket is broken, nobody misses it.
-        _ = try? self.link.flush()
+        if let last = try? self.link.takeOutput() { self.link.channel?.writeAndFlush(last, promise: nil) }
         self.link.channel?.close(promise: nil)
         for waiter in self.closeWaiters { waiter.resume() }
         self.closeWaiters = []
@@ -627,11 +628,14 @@ package actor Connection: HTTP2Endpoint {
 
     private func flush() {
         self.link.isFlushScheduled = false
+        guard !self.link.isFlushing else { return }
+        self.link.isFlushing = true
+        defer { self.link.isFlushing = false }
         do {
-            let flushed = try self.link.flush()
+            while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
             self.handleEvents()
             self.resumeSenders()
-            if case .finished = flushed {
+            if self.link.session.isFinished {
                 self.fail(RPCError(.unavailable, self.link.session.lastComplaint ?? "the connection is at its end"))
             }
         } catch {

@@ -3,21 +3,16 @@
 
 internal import NIOCore
 
-/// A session and the channel that carries it: takes what the session has to send to the socket, in one write per tick.
+/// A session and the channel that carries it: turns what the session has to send into one write per tick.
 struct HTTP2Link: ~Copyable {
-    /// After a flush.
-    enum Flushed {
-        /// All is written, or the socket takes no more for now.
-        case done
-        /// The session is at its end: the channel is to be closed.
-        case finished
-    }
-
     var session: HTTP2Session
     private(set) var channel: (any Channel)?
     private var buffer = ByteBuffer()
     /// A flush is due at the end of this tick.
     var isFlushScheduled = false
+    /// A flush is under way. A write may call back into the connection (the socket became writable, or broke), so the
+    /// owner writes outside of any access to this struct, and this keeps the flush from starting within itself.
+    var isFlushing = false
 
     init(session: consuming HTTP2Session) {
         self.session = session
@@ -28,15 +23,11 @@ struct HTTP2Link: ~Copyable {
         self.buffer = channel.allocator.buffer(capacity: 16 << 10)
     }
 
-    /// Writes what the session has queued, as long as the socket takes it.
-    mutating func flush() throws(RPCError) -> Flushed {
-        guard let channel = self.channel else { return .done }
-        var more = true
-        while more, channel.isWritable {
-            self.buffer.clear(minimumCapacity: 16 << 10)
-            more = try self.session.drain(into: &self.buffer)
-            if self.buffer.readableBytes > 0 { channel.writeAndFlush(self.buffer, promise: nil) }
-        }
-        return self.session.isFinished ? .finished : .done
+    /// What the owner is to write next; nil when there is nothing, or when the socket takes no more for now.
+    mutating func takeOutput() throws(RPCError) -> ByteBuffer? {
+        guard let channel = self.channel, channel.isWritable else { return nil }
+        self.buffer.clear(minimumCapacity: 16 << 10)
+        _ = try self.session.drain(into: &self.buffer)
+        return self.buffer.readableBytes > 0 ? self.buffer : nil
     }
 }

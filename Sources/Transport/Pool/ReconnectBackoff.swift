@@ -16,7 +16,7 @@ struct ReconnectBackoff: Sendable {
         var seconds = Self.base
         for _ in 0..<min(self.failures, 16) { seconds = min(seconds * Self.factor, Self.longest) }
         self.failures += 1
-        return .seconds(seconds * (1 + Self.jitter * (2 * chance - 1)))
+        return .milliseconds(Int((seconds * (1 + Self.jitter * (2 * chance - 1)) * 1_000).rounded()))
     }
 
     mutating func succeeded() {

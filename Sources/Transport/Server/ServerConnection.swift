@@ -364,12 +364,14 @@ actor ServerConnection: HTTP2Endpoint {
 
     private func flush() {
         self.link.isFlushScheduled = false
-        guard !self.isClosed else { return }
+        guard !self.isClosed, !self.link.isFlushing else { return }
+        self.link.isFlushing = true
+        defer { self.link.isFlushing = false }
         do {
-            let flushed = try self.link.flush()
+            while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
             self.handleEvents()
             self.resumeSenders()
-            if case .finished = flushed { self.shut() }
+            if self.link.session.isFinished { self.shut() }
         } catch {
             self.logger.debug("connection failed", metadata: ["peer": "\(self.peer)", "reason": "\(error.message)"])
             self.shut()
@@ -419,7 +421,7 @@ actor ServerConnection: HTTP2Endpoint {
             // A peer that breaks the protocol costs its own connection, nothing else.
             self.logger.debug("client broke off", metadata: ["peer": "\(self.peer)", "reason": "\(error.message)"])
             self.handleEvents()
-            _ = try? self.link.flush()
+            if let last = try? self.link.takeOutput() { self.link.channel?.writeAndFlush(last, promise: nil) }
             self.shut()
         }
     }
