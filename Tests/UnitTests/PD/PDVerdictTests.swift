@@ -55,7 +55,7 @@ import TiKVTransport
         #expect(self.verdict(.deadlineExceeded) == "leaderLost deadlineExceeded")
         #expect(self.verdict(.failedPrecondition, "mismatch cluster id") == "leaderLost failedPrecondition")
         #expect(self.verdict(.unimplemented) == "fail unimplemented")
-        #expect(self.verdict(.unknown, "invalid store ID 9, not found") == "notFound")
+        #expect(self.verdict(RPCError.Code.unknown, "invalid store ID 9, not found") == "notFound")
         #expect(self.verdict(.permissionDenied) == "fail server")
         #expect(self.verdict(.cancelled, cancelled: true) == "fail cancelled")
         #expect(self.verdict(.cancelled) == "leaderLost cancelled")
