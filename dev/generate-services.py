@@ -13,8 +13,6 @@ HEADER = """\
 // SPDX-License-Identifier: Apache-2.0
 //
 // DO NOT EDIT: dev/generate-proto writes this file from the service blocks in Sources/Proto/schema.
-
-package import SwiftProtobuf
 """
 
 

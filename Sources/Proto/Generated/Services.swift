@@ -3,8 +3,6 @@
 //
 // DO NOT EDIT: dev/generate-proto writes this file from the service blocks in Sources/Proto/schema.
 
-package import SwiftProtobuf
-
 /// The calls of `deadlock.Deadlock`.
 package enum DeadlockDeadlockRPC {
     package static let getWaitForEntries = RPCMethod<Deadlock_WaitForEntriesRequest, Deadlock_WaitForEntriesResponse>(

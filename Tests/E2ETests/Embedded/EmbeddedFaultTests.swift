@@ -1,16 +1,17 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 import SwiftProtobuf
 import Testing
 import TiKVEmbedded
 import TiKVProto
 import TiKVTransport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// Injected faults, as a client meets them.
 @Suite struct EmbeddedFaultTests {

@@ -1,11 +1,6 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 import Logging
 import NIOPosix
 import SwiftProtobuf
@@ -13,6 +8,12 @@ import Testing
 import TiKVEmbedded
 import TiKVProto
 import TiKVTransport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// An embedded cluster and bare connections to its servers, to send requests that no client of ours would make up.
 struct EmbeddedHarness: Sendable {
@@ -73,16 +74,25 @@ struct EmbeddedHarness: Sendable {
         try #require(id.flatMap { self.stores[$0] })
     }
 
-    func get(_ key: String, _ context: Kvrpcpb_Context, timeout: Duration? = nil) async throws -> Kvrpcpb_RawGetResponse {
+    func get(_ key: String, _ context: Kvrpcpb_Context, timeout: Duration? = nil) async throws -> Kvrpcpb_RawGetResponse
+    {
         try await self.store(context.peer.storeID).unary(
-            TikvpbTikvRPC.rawGet, .with { $0.context = context; $0.key = Data(key.utf8) },
+            TikvpbTikvRPC.rawGet,
+            .with {
+                $0.context = context
+                $0.key = Data(key.utf8)
+            },
             options: CallOptions(timeout: timeout))
     }
 
     func put(_ key: String, _ value: String, _ context: Kvrpcpb_Context) async throws -> Kvrpcpb_RawPutResponse {
         try await self.store(context.peer.storeID).unary(
             TikvpbTikvRPC.rawPut,
-            .with { $0.context = context; $0.key = Data(key.utf8); $0.value = Data(value.utf8) })
+            .with {
+                $0.context = context
+                $0.key = Data(key.utf8)
+                $0.value = Data(value.utf8)
+            })
     }
 
     /// The region of a key as the control handle sees it.
@@ -95,6 +105,10 @@ struct EmbeddedHarness: Sendable {
     /// The region of a key as PD sees it.
     func pdRegion(_ key: String) async throws -> Pdpb_GetRegionResponse {
         try await self.pd.unary(
-            PdpbPDRPC.getRegion, .with { $0.header = self.header; $0.regionKey = Data(key.utf8) })
+            PdpbPDRPC.getRegion,
+            .with {
+                $0.header = self.header
+                $0.regionKey = Data(key.utf8)
+            })
     }
 }

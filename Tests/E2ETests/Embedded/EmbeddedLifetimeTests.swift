@@ -1,16 +1,17 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 import SwiftProtobuf
 import Testing
 import TiKVEmbedded
 import TiKVProto
 import TiKVTransport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// Servers that come and go.
 @Suite struct EmbeddedLifetimeTests {
@@ -36,7 +37,11 @@ import TiKVTransport
             try harness.cluster.transferLeader(ofRegion: region.id, to: leader)
             let pool = try EmbeddedHarness.pool(address)
             let answer = try await pool.unary(
-                TikvpbTikvRPC.rawGet, .with { $0.context = harness.context(region); $0.key = Data("k".utf8) })
+                TikvpbTikvRPC.rawGet,
+                .with {
+                    $0.context = harness.context(region)
+                    $0.key = Data("k".utf8)
+                })
             #expect(answer.value == Data("v".utf8))
             await pool.shutdown()
         }

@@ -1,16 +1,17 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 import SwiftProtobuf
 import Testing
 import TiKVEmbedded
 import TiKVProto
 import TiKVTransport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// What PD answers over real connections.
 @Suite struct EmbeddedPDTests {
@@ -50,13 +51,22 @@ import TiKVTransport
     @Test func stores() async throws {
         try await EmbeddedHarness.with { harness in
             let all = try await harness.pd.unary(PdpbPDRPC.getAllStores, .with { $0.header = harness.header })
-            #expect(all.stores.map(\.id) == [1, 2, 3] && all.stores.map(\.address) == harness.cluster.stores.map(\.address))
+            #expect(
+                all.stores.map(\.id) == [1, 2, 3] && all.stores.map(\.address) == harness.cluster.stores.map(\.address))
             #expect(all.stores.allSatisfy { $0.state == .up && !$0.version.isEmpty })
             let one = try await harness.pd.unary(
-                PdpbPDRPC.getStore, .with { $0.header = harness.header; $0.storeID = 2 })
+                PdpbPDRPC.getStore,
+                .with {
+                    $0.header = harness.header
+                    $0.storeID = 2
+                })
             #expect(one.store == all.stores[1])
             let none = try await harness.pd.unary(
-                PdpbPDRPC.getStore, .with { $0.header = harness.header; $0.storeID = 9 })
+                PdpbPDRPC.getStore,
+                .with {
+                    $0.header = harness.header
+                    $0.storeID = 9
+                })
             #expect(none.header.error.message == "invalid store ID 9, not found" && !none.hasStore)
             let added = try await harness.cluster.addStore()
             let after = try await harness.pd.unary(PdpbPDRPC.getAllStores, .with { $0.header = harness.header })
@@ -71,13 +81,26 @@ import TiKVTransport
             #expect(region.region.startKey == Data("c".utf8) && region.region.endKey == Data("m".utf8))
             #expect(region.region.peers.contains(region.leader) && region.region.peers.count == 3)
             let previous = try await harness.pd.unary(
-                PdpbPDRPC.getPrevRegion, .with { $0.header = harness.header; $0.regionKey = Data("d".utf8) })
+                PdpbPDRPC.getPrevRegion,
+                .with {
+                    $0.header = harness.header
+                    $0.regionKey = Data("d".utf8)
+                })
             #expect(previous.region.endKey == Data("c".utf8))
             let nothing = try await harness.pd.unary(
-                PdpbPDRPC.getPrevRegion, .with { $0.header = harness.header; $0.regionKey = Data("a".utf8) })
+                PdpbPDRPC.getPrevRegion,
+                .with {
+                    $0.header = harness.header
+                    $0.regionKey = Data("a".utf8)
+                })
             #expect(!nothing.hasRegion && !nothing.header.hasError)
             let scan = try await harness.pd.unary(
-                PdpbPDRPC.scanRegions, .with { $0.header = harness.header; $0.startKey = Data("d".utf8); $0.limit = 5 })
+                PdpbPDRPC.scanRegions,
+                .with {
+                    $0.header = harness.header
+                    $0.startKey = Data("d".utf8)
+                    $0.limit = 5
+                })
             #expect(scan.regions.map(\.region.startKey) == [Data("c".utf8), Data("m".utf8)])
             #expect(scan.regionMetas == scan.regions.map(\.region) && scan.leaders == scan.regions.map(\.leader))
             let batch = try await harness.pd.unary(
@@ -92,7 +115,12 @@ import TiKVTransport
                 PdpbPDRPC.batchScanRegions,
                 .with {
                     $0.header = harness.header
-                    $0.ranges = [.with { $0.startKey = Data("x".utf8); $0.endKey = Data("b".utf8) }]
+                    $0.ranges = [
+                        .with {
+                            $0.startKey = Data("x".utf8)
+                            $0.endKey = Data("b".utf8)
+                        }
+                    ]
                 })
             #expect(wrong.header.error.message == "invalid key range, start key > end key")
         }
@@ -101,19 +129,35 @@ import TiKVTransport
     @Test func splitAndScatterThroughPD() async throws {
         try await EmbeddedHarness.with { harness in
             let split = try await harness.pd.unary(
-                PdpbPDRPC.splitRegions, .with { $0.header = harness.header; $0.splitKeys = [Data("m".utf8)] })
+                PdpbPDRPC.splitRegions,
+                .with {
+                    $0.header = harness.header
+                    $0.splitKeys = [Data("m".utf8)]
+                })
             #expect(split.regionsID.count == 1 && split.finishedPercentage == 100)
             let id = try #require(split.regionsID.first)
             let before = try #require(harness.cluster.region(id)?.leaderStoreID)
             let none = try await harness.pd.unary(
-                PdpbPDRPC.getOperator, .with { $0.header = harness.header; $0.regionID = id })
+                PdpbPDRPC.getOperator,
+                .with {
+                    $0.header = harness.header
+                    $0.regionID = id
+                })
             #expect(none.header.error.type == .regionNotFound)
             let scatter = try await harness.pd.unary(
-                PdpbPDRPC.scatterRegion, .with { $0.header = harness.header; $0.regionsID = [id, 4711] })
+                PdpbPDRPC.scatterRegion,
+                .with {
+                    $0.header = harness.header
+                    $0.regionsID = [id, 4711]
+                })
             #expect(scatter.finishedPercentage == 50 && scatter.failedRegionsID == [4711])
             #expect(harness.cluster.region(id)?.leaderStoreID != before)
             let done = try await harness.pd.unary(
-                PdpbPDRPC.getOperator, .with { $0.header = harness.header; $0.regionID = id })
+                PdpbPDRPC.getOperator,
+                .with {
+                    $0.header = harness.header
+                    $0.regionID = id
+                })
             #expect(done.status == .success && done.regionID == id && done.desc == Data("scatter-region".utf8))
         }
     }
@@ -125,14 +169,23 @@ import TiKVTransport
             let again = try await harness.pd.unary(PdpbPDRPC.bootstrap, .with { $0.header = header })
             #expect(again.header.error.type == .alreadyBootstrapped)
             let first = try await harness.pd.unary(PdpbPDRPC.allocID, .with { $0.header = header })
-            let many = try await harness.pd.unary(PdpbPDRPC.allocID, .with { $0.header = header; $0.count = 10 })
+            let many = try await harness.pd.unary(
+                PdpbPDRPC.allocID,
+                .with {
+                    $0.header = header
+                    $0.count = 10
+                })
             #expect(many.id == first.id + 10 && many.count == 10)
             let config = try await harness.pd.unary(PdpbPDRPC.getClusterConfig, .with { $0.header = header })
             #expect(config.cluster.id == header.clusterID && config.cluster.maxPeerCount == 3)
 
             func update(_ safePoint: UInt64) async throws -> UInt64 {
                 try await harness.pd.unary(
-                    PdpbPDRPC.updateGCSafePoint, .with { $0.header = header; $0.safePoint = safePoint }
+                    PdpbPDRPC.updateGCSafePoint,
+                    .with {
+                        $0.header = header
+                        $0.safePoint = safePoint
+                    }
                 ).newSafePoint
             }
             #expect(try await update(10) == 10)
@@ -140,10 +193,18 @@ import TiKVTransport
             #expect(try await harness.pd.unary(PdpbPDRPC.getGCSafePoint, .with { $0.header = header }).safePoint == 10)
 
             let keyspace = try await harness.pd.unary(
-                KeyspacepbKeyspaceRPC.loadKeyspace, .with { $0.header = header; $0.name = "DEFAULT" })
+                KeyspacepbKeyspaceRPC.loadKeyspace,
+                .with {
+                    $0.header = header
+                    $0.name = "DEFAULT"
+                })
             #expect(keyspace.keyspace.id == 0 && keyspace.keyspace.name == "DEFAULT")
             let unknown = try await harness.pd.unary(
-                KeyspacepbKeyspaceRPC.loadKeyspace, .with { $0.header = header; $0.name = "mine" })
+                KeyspacepbKeyspaceRPC.loadKeyspace,
+                .with {
+                    $0.header = header
+                    $0.name = "mine"
+                })
             #expect(unknown.header.error.type == .entryNotFound)
             let all = try await harness.pd.unary(KeyspacepbKeyspaceRPC.getAllKeyspaces, .with { $0.header = header })
             #expect(all.keyspaces == [keyspace.keyspace])
@@ -161,7 +222,11 @@ import TiKVTransport
                             var taken: [Range<UInt64>] = []
                             for step in 0..<100 {
                                 let count = UInt32(number * 7 + step % 3)
-                                try await stream.send(.with { $0.header = header; $0.count = count })
+                                try await stream.send(
+                                    .with {
+                                        $0.header = header
+                                        $0.count = count
+                                    })
                                 let answer = try #require(try await stream.next())
                                 #expect(answer.count == count && answer.header.clusterID == header.clusterID)
                                 let last = UInt64(answer.timestamp.physical) << 18 + UInt64(answer.timestamp.logical)
@@ -190,7 +255,11 @@ import TiKVTransport
         try await EmbeddedHarness.with { harness in
             let error = await #expect(throws: RPCError.self) {
                 try await harness.pd.withStream(PdpbPDRPC.tso) { stream in
-                    try await stream.send(.with { $0.header.clusterID = 1; $0.count = 1 })
+                    try await stream.send(
+                        .with {
+                            $0.header.clusterID = 1
+                            $0.count = 1
+                        })
                     _ = try await stream.next()
                 }
             }
@@ -203,7 +272,11 @@ import TiKVTransport
             let header = harness.header
             func physical() async throws -> Int64 {
                 try await harness.pd.withStream(PdpbPDRPC.tso) { stream in
-                    try await stream.send(.with { $0.header = header; $0.count = 1 })
+                    try await stream.send(
+                        .with {
+                            $0.header = header
+                            $0.count = 1
+                        })
                     return try #require(try await stream.next()).timestamp.physical
                 }
             }

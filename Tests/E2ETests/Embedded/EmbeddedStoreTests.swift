@@ -1,16 +1,17 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 import SwiftProtobuf
 import Testing
 import TiKVEmbedded
 import TiKVProto
 import TiKVTransport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// What stores answer over real connections.
 @Suite struct EmbeddedStoreTests {
@@ -30,55 +31,115 @@ import TiKVTransport
                 TikvpbTikvRPC.rawBatchPut,
                 .with {
                     $0.context = context
-                    $0.pairs = keys.map { key in .with { $0.key = key; $0.value = key } }
+                    $0.pairs = keys.map { key in
+                        .with {
+                            $0.key = key
+                            $0.value = key
+                        }
+                    }
                 })
             #expect(put == Kvrpcpb_RawBatchPutResponse())
             let got = try await store.unary(
-                TikvpbTikvRPC.rawBatchGet, .with { $0.context = context; $0.keys = [keys[7], Data("no".utf8), keys[3]] })
+                TikvpbTikvRPC.rawBatchGet,
+                .with {
+                    $0.context = context
+                    $0.keys = [keys[7], Data("no".utf8), keys[3]]
+                })
             #expect(got.pairs.map(\.key) == [keys[7], keys[3]] && got.pairs.map(\.value) == [keys[7], keys[3]])
 
             let scan = try await store.unary(
                 TikvpbTikvRPC.rawScan,
-                .with { $0.context = context; $0.startKey = keys[10]; $0.endKey = keys[299]; $0.limit = 1000 })
+                .with {
+                    $0.context = context
+                    $0.startKey = keys[10]
+                    $0.endKey = keys[299]
+                    $0.limit = 1000
+                })
             #expect(scan.kvs.map(\.key) == Array(keys[10..<299]))
             let back = try await store.unary(
                 TikvpbTikvRPC.rawScan,
-                .with { $0.context = context; $0.startKey = keys[10]; $0.limit = 3; $0.reverse = true; $0.keyOnly = true })
+                .with {
+                    $0.context = context
+                    $0.startKey = keys[10]
+                    $0.limit = 3
+                    $0.reverse = true
+                    $0.keyOnly = true
+                })
             #expect(back.kvs.map(\.key) == [keys[9], keys[8], keys[7]] && back.kvs.allSatisfy { $0.value.isEmpty })
             let batch = try await store.unary(
                 TikvpbTikvRPC.rawBatchScan,
                 .with {
                     $0.context = context
-                    $0.ranges = [.with { $0.startKey = keys[0]; $0.endKey = keys[9] }, .with { $0.startKey = keys[50] }]
+                    $0.ranges = [
+                        .with {
+                            $0.startKey = keys[0]
+                            $0.endKey = keys[9]
+                        }, .with { $0.startKey = keys[50] },
+                    ]
                     $0.eachLimit = 2
                 })
             #expect(batch.kvs.map(\.key) == [keys[0], keys[1], keys[50], keys[51]])
 
             let checksum = try await store.unary(
                 TikvpbTikvRPC.rawChecksum,
-                .with { $0.context = context; $0.ranges = [.with { $0.startKey = keys[0]; $0.endKey = keys[99] }] })
+                .with {
+                    $0.context = context
+                    $0.ranges = [
+                        .with {
+                            $0.startKey = keys[0]
+                            $0.endKey = keys[99]
+                        }
+                    ]
+                })
             #expect(checksum.totalKvs == 99 && checksum.totalBytes == 792 && checksum.checksum != 0)
 
             let swap = try await store.unary(
                 TikvpbTikvRPC.rawCompareAndSwap,
-                .with { $0.context = context; $0.key = keys[0]; $0.previousValue = keys[0]; $0.value = Data("n".utf8) })
+                .with {
+                    $0.context = context
+                    $0.key = keys[0]
+                    $0.previousValue = keys[0]
+                    $0.value = Data("n".utf8)
+                })
             #expect(swap.succeed && swap.previousValue == keys[0] && !swap.previousNotExist)
             let failed = try await store.unary(
                 TikvpbTikvRPC.rawCompareAndSwap,
-                .with { $0.context = context; $0.key = keys[0]; $0.previousNotExist = true; $0.value = Data("x".utf8) })
+                .with {
+                    $0.context = context
+                    $0.key = keys[0]
+                    $0.previousNotExist = true
+                    $0.value = Data("x".utf8)
+                })
             #expect(!failed.succeed && failed.previousValue == Data("n".utf8))
 
             let deleted = try await store.unary(
-                TikvpbTikvRPC.rawDelete, .with { $0.context = context; $0.key = keys[0] })
+                TikvpbTikvRPC.rawDelete,
+                .with {
+                    $0.context = context
+                    $0.key = keys[0]
+                })
             #expect(deleted == Kvrpcpb_RawDeleteResponse())
             let two = try await store.unary(
-                TikvpbTikvRPC.rawBatchDelete, .with { $0.context = context; $0.keys = [keys[1], keys[2]] })
+                TikvpbTikvRPC.rawBatchDelete,
+                .with {
+                    $0.context = context
+                    $0.keys = [keys[1], keys[2]]
+                })
             #expect(two == Kvrpcpb_RawBatchDeleteResponse())
             let range = try await store.unary(
                 TikvpbTikvRPC.rawDeleteRange,
-                .with { $0.context = context; $0.startKey = keys[4]; $0.endKey = Data("c".utf8) })
+                .with {
+                    $0.context = context
+                    $0.startKey = keys[4]
+                    $0.endKey = Data("c".utf8)
+                })
             #expect(range == Kvrpcpb_RawDeleteRangeResponse())
-            let left = try await store.unary(TikvpbTikvRPC.rawScan, .with { $0.context = context; $0.limit = 1000 })
+            let left = try await store.unary(
+                TikvpbTikvRPC.rawScan,
+                .with {
+                    $0.context = context
+                    $0.limit = 1000
+                })
             #expect(left.kvs.map(\.key) == [keys[3], Data("empty".utf8), Data("k".utf8)])
 
             let plugin = try await store.unary(TikvpbTikvRPC.rawCoprocessor, .with { $0.context = context })
@@ -91,9 +152,17 @@ import TiKVTransport
             let context = harness.context(try harness.region("k"))
             let store = try harness.store(context.peer.storeID)
             let put = try await store.unary(
-                TikvpbTikvRPC.rawPut, .with { $0.context = context; $0.key = Data("k".utf8); $0.ttl = 1000 })
+                TikvpbTikvRPC.rawPut,
+                .with {
+                    $0.context = context
+                    $0.key = Data("k".utf8)
+                    $0.ttl = 1000
+                })
             #expect(put == Kvrpcpb_RawPutResponse())
-            let ttl = Kvrpcpb_RawGetKeyTTLRequest.with { $0.context = context; $0.key = Data("k".utf8) }
+            let ttl = Kvrpcpb_RawGetKeyTTLRequest.with {
+                $0.context = context
+                $0.key = Data("k".utf8)
+            }
             let left = try await store.unary(TikvpbTikvRPC.rawGetKeyTTL, ttl)
             #expect((900...1000).contains(left.ttl) && !left.notFound)
             harness.cluster.advanceClock(by: .seconds(1001))
@@ -137,10 +206,15 @@ import TiKVTransport
 
             context = right
             context.regionEpoch.version += 1
-            #expect(try await harness.get("k", context).regionError.epochNotMatch.currentRegions.map(\.id) == [region.id])
+            #expect(
+                try await harness.get("k", context).regionError.epochNotMatch.currentRegions.map(\.id) == [region.id])
 
             let elsewhere = try await harness.store(right.peer.storeID == 1 ? 2 : 1).unary(
-                TikvpbTikvRPC.rawGet, .with { $0.context = right; $0.key = Data("k".utf8) })
+                TikvpbTikvRPC.rawGet,
+                .with {
+                    $0.context = right
+                    $0.key = Data("k".utf8)
+                })
             #expect(elsewhere.regionError.storeNotMatch.requestStoreID == right.peer.storeID)
 
             let outside = try await harness.get("z", right).regionError.keyNotInRegion
@@ -216,7 +290,11 @@ import TiKVTransport
             #expect(try await harness.get("a", harness.context(merged)).value == Data("1".utf8))
             #expect(try await harness.pdRegion("a").region.id == right.id)
             let gone = try await harness.pd.unary(
-                PdpbPDRPC.getRegionByID, .with { $0.header = harness.header; $0.regionID = left.id })
+                PdpbPDRPC.getRegionByID,
+                .with {
+                    $0.header = harness.header
+                    $0.regionID = left.id
+                })
             #expect(!gone.hasRegion && !gone.header.hasError)
         }
     }

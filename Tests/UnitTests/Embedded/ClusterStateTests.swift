@@ -76,7 +76,8 @@ import TiKVOrderedMap
         #expect(parts.map(\.startKey) == [[], self.key("c"), self.key("m")])
         #expect(parts.map(\.endKey) == [self.key("c"), self.key("m"), []])
         #expect(parts[2].id == old.id && parts[2].peers == old.peers)
-        #expect(parts.allSatisfy { $0.epoch == RegionEpoch(confVer: old.epoch.confVer, version: old.epoch.version + 2) })
+        #expect(
+            parts.allSatisfy { $0.epoch == RegionEpoch(confVer: old.epoch.confVer, version: old.epoch.version + 2) })
         #expect(parts.allSatisfy { $0.leaderStoreID == old.leaderStoreID })
         let ids = parts.map(\.id) + parts.flatMap { $0.peers.map(\.id) }
         #expect(Set(ids).count == ids.count)

@@ -57,7 +57,9 @@ import TiKVProto
         let cluster = ClusterState(storeCount: 2, replicaCount: 2, splitKeys: [])
         let region = cluster.regions[0]
         let target = RequestTarget(regionID: region.id, peerID: region.peers[0].id, storeID: 1, epoch: region.epoch)
-        func proto(_ kind: EmbeddedCluster.RegionErrorKind) -> RegionError { kind.error(for: region, target: target, on: 1) }
+        func proto(_ kind: EmbeddedCluster.RegionErrorKind) -> RegionError {
+            kind.error(for: region, target: target, on: 1)
+        }
         #expect(proto(.notLeader).proto.notLeader.leader.storeID == 1)
         #expect(!proto(.notLeaderWithoutHint).proto.notLeader.hasLeader)
         #expect(proto(.notLeader(hint: 2)).proto.notLeader.leader.id == region.peers[1].id)

@@ -50,15 +50,29 @@ import TiKVTransport
         var model = ClusterModel(
             cluster: ClusterState(storeCount: 1, replicaCount: 1, splitKeys: []), clusterID: 42)
         let error = #expect(throws: RPCError.self) {
-            try model.tso(.with { $0.header.clusterID = 41; $0.count = 1 }, clock: 0)
+            try model.tso(
+                .with {
+                    $0.header.clusterID = 41
+                    $0.count = 1
+                }, clock: 0)
         }
         #expect(error?.code == .failedPrecondition)
         #expect(error?.message == "mismatch cluster id, need 42 but got 41")
-        let answer = try model.tso(.with { $0.header.clusterID = 42; $0.count = 3 }, clock: 9)
+        let answer = try model.tso(
+            .with {
+                $0.header.clusterID = 42
+                $0.count = 3
+            }, clock: 9)
         #expect(answer.count == 3 && answer.timestamp.physical == 9 && answer.timestamp.logical == 3)
         #expect(answer.header.clusterID == 42)
         model.clockOffsetMilliseconds = 1000
-        #expect(try model.tso(.with { $0.header.clusterID = 42; $0.count = 1 }, clock: 9).timestamp.physical == 1009)
+        #expect(
+            try model.tso(
+                .with {
+                    $0.header.clusterID = 42
+                    $0.count = 1
+                }, clock: 9
+            ).timestamp.physical == 1009)
     }
 
     // MARK: - Regions

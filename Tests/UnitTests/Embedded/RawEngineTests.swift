@@ -1,15 +1,16 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import Testing
+import TiKVOrderedMap
+
+@testable import TiKVEmbedded
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import Testing
-import TiKVOrderedMap
-
-@testable import TiKVEmbedded
 
 @Suite struct RawEngineTests {
     private func key(_ text: String) -> [UInt8] { Array(text.utf8) }
@@ -98,7 +99,8 @@ import TiKVOrderedMap
             let live = model.filter { $0.value.1 == nil || $0.value.1! > now }.keys
                 .filter { !$0.lexicographicallyPrecedes(range.start) && $0.lexicographicallyPrecedes(range.end) }
                 .sorted { $0.lexicographicallyPrecedes($1) }
-            #expect(engine.entries(.default).scan(range, limit: limit, now: now).map(\.key) == Array(live.prefix(limit)))
+            #expect(
+                engine.entries(.default).scan(range, limit: limit, now: now).map(\.key) == Array(live.prefix(limit)))
             #expect(
                 engine.entries(.default).reverseScan(range, limit: limit, now: now).map(\.key)
                     == Array(live.reversed().prefix(limit)))

@@ -1,17 +1,18 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 import SwiftProtobuf
 import Testing
 import TiKVOrderedMap
 import TiKVProto
 
 @testable import TiKVEmbedded
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// What a store makes of raw requests, without sockets.
 @Suite struct RawRequestTests {
@@ -108,7 +109,11 @@ import TiKVProto
         let context = self.context(model)
         let error = try #require(
             self.regionError {
-                try model.rawGet(.with { $0.context = context; $0.key = Data("m".utf8) }, on: 1, now: 0)
+                try model.rawGet(
+                    .with {
+                        $0.context = context
+                        $0.key = Data("m".utf8)
+                    }, on: 1, now: 0)
             })
         #expect(error.hasKeyNotInRegion && error.keyNotInRegion.key == Data("m".utf8))
         #expect(error.keyNotInRegion.endKey == Data("m".utf8) && error.keyNotInRegion.regionID == context.regionID)
@@ -126,7 +131,10 @@ import TiKVProto
     @Test func sizes() throws {
         var model = Self.model()
         let context = self.context(model)
-        var put = Kvrpcpb_RawPutRequest.with { $0.context = context; $0.key = Data(repeating: 1, count: 8193) }
+        var put = Kvrpcpb_RawPutRequest.with {
+            $0.context = context
+            $0.key = Data(repeating: 1, count: 8193)
+        }
         #expect(
             self.text { try model.rawPut(put, on: 1, now: 0) } == "max key size exceeded, size: 8193, limit: 8192")
         put.key.removeLast()
@@ -149,14 +157,21 @@ import TiKVProto
                 == "ttl is not enabled, but get put request with ttl")
         #expect(
             self.text {
-                try model.rawCompareAndSwap(.with { $0.context = context; $0.ttl = 3 }, on: 1, now: 0)
+                try model.rawCompareAndSwap(
+                    .with {
+                        $0.context = context
+                        $0.ttl = 3
+                    }, on: 1, now: 0)
             } != nil)
     }
 
     @Test func timeToLive() throws {
         var model = Self.model(.v1ttl)
         try self.put(&model, "a", ttl: 30, now: 1000)
-        let request = Kvrpcpb_RawGetKeyTTLRequest.with { $0.context = self.context(model); $0.key = Data("a".utf8) }
+        let request = Kvrpcpb_RawGetKeyTTLRequest.with {
+            $0.context = self.context(model)
+            $0.key = Data("a".utf8)
+        }
         #expect(try model.rawGetKeyTTL(request, on: 1, now: 1010) == 20)
         #expect(try model.rawGetKeyTTL(request, on: 1, now: 1030) == nil)
     }
@@ -210,7 +225,10 @@ import TiKVProto
     @Test func keyOnlyScanHasNoValues() throws {
         var model = Self.model()
         try self.put(&model, "a")
-        var request = Kvrpcpb_RawScanRequest.with { $0.context = self.context(model); $0.limit = 9 }
+        var request = Kvrpcpb_RawScanRequest.with {
+            $0.context = self.context(model)
+            $0.limit = 9
+        }
         #expect(try model.rawScan(request, on: 1).run(now: 0).map(\.value) == [Data("va".utf8)])
         request.keyOnly = true
         #expect(try model.rawScan(request, on: 1).run(now: 0).map(\.value) == [Data()])
@@ -224,7 +242,10 @@ import TiKVProto
                 .with {
                     $0.context = self.context(model)
                     $0.ranges = ranges.map { start, end in
-                        .with { $0.startKey = Data(start.utf8); $0.endKey = Data(end.utf8) }
+                        .with {
+                            $0.startKey = Data(start.utf8)
+                            $0.endKey = Data(end.utf8)
+                        }
                     }
                     $0.eachLimit = limit
                     $0.reverse = reverse
@@ -247,7 +268,11 @@ import TiKVProto
         func delete(_ start: String, _ end: String, region: Int = 0) throws {
             let context = self.context(model, region: region)
             try model.rawDeleteRange(
-                .with { $0.context = context; $0.startKey = Data(start.utf8); $0.endKey = Data(end.utf8) }, on: 1)
+                .with {
+                    $0.context = context
+                    $0.startKey = Data(start.utf8)
+                    $0.endKey = Data(end.utf8)
+                }, on: 1)
         }
         try delete("a", "b")
         #expect(try self.scan(model, "") == ["b", "c"])

@@ -84,7 +84,9 @@ import TiKVProto
         let error = try #require(self.error(target, on: target.storeID, in: cluster))
         #expect(error.hasEpochNotMatch)
         #expect(
-            error.epochNotMatch.currentRegions.map { String(decoding: $0.startKey, as: UTF8.self) } == ["v", "s", "p", "m"])
+            error.epochNotMatch.currentRegions.map { String(decoding: $0.startKey, as: UTF8.self) } == [
+                "v", "s", "p", "m",
+            ])
         #expect(error.epochNotMatch.currentRegions[0].id == old.id)
         #expect(error.epochNotMatch.currentRegions[0].regionEpoch.version == old.epoch.version + 3)
         #expect(

@@ -92,13 +92,17 @@ import TiKVOrderedMap
                 snapshots.append((map, model))
             case 88..<92:
                 let length = Int.random(in: 0..<300, using: &random)
-                #expect(map.ascending(from: key).prefix(length).map(\.value) == model.ascending(key).prefix(length).map(\.1))
+                #expect(
+                    map.ascending(from: key).prefix(length).map(\.value) == model.ascending(key).prefix(length).map(\.1)
+                )
             case 92..<96:
                 let length = Int.random(in: 0..<300, using: &random)
-                #expect(map.descending(before: key).prefix(length).map(\.value)
-                    == model.descending(key, orEqual: false).prefix(length).map(\.1))
-                #expect(map.descending(through: key).prefix(3).map(\.value)
-                    == model.descending(key, orEqual: true).prefix(3).map(\.1))
+                #expect(
+                    map.descending(before: key).prefix(length).map(\.value)
+                        == model.descending(key, orEqual: false).prefix(length).map(\.1))
+                #expect(
+                    map.descending(through: key).prefix(3).map(\.value)
+                        == model.descending(key, orEqual: true).prefix(3).map(\.1))
             default:
                 #expect(map[key] == model.ascending(key).first.flatMap { $0.0 == key ? $0.1 : nil })
                 #expect(map.floor(key)?.value == model.descending(key, orEqual: true).first?.1)
