@@ -321,7 +321,8 @@ package actor Connection: HTTP2Endpoint {
     private func next(
         on handle: CallHandle, _ continuation: CheckedContinuation<InboundMessages<Never>.Next, Never>
     ) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot], case .stream(var inbound) = call.kind else {
+        guard let slot = self.slot(of: handle), let call = self.calls[slot], case .stream(var inbound) = call.kind
+        else {
             let error = RPCError(.cancelled, "the call is at its end", peer: "\(self.address)")
             return continuation.resume(returning: .failure(error))
         }

@@ -25,7 +25,9 @@ struct FramedMessage: SwiftProtobufContiguousBytes {
     var count: Int { self.frame.count - Self.prefixLength }
 
     func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        unsafe try self.frame.withUnsafeBytes { unsafe try body(UnsafeRawBufferPointer(rebasing: $0[Self.prefixLength...])) }
+        unsafe try self.frame.withUnsafeBytes {
+            unsafe try body(UnsafeRawBufferPointer(rebasing: $0[Self.prefixLength...]))
+        }
     }
 
     mutating func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {

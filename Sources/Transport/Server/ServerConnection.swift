@@ -211,7 +211,8 @@ actor ServerConnection: HTTP2Endpoint {
                 let error = RPCError(.unimplemented, "unknown method \(path)")
                 return self.refuse(stream, ResponseHeaders.only(error))
             }
-            let info = ServerCall(path: path, metadata: metadata, peer: self.peer, timeLimit: timeLimit)
+            let info = ServerCall(
+                path: path, metadata: metadata, peer: self.peer, timeLimit: timeLimit, connection: self)
             let deadline = timeLimit.map { NIODeadline.after($0) }
             let kind: Call.Kind
             switch handler {
