@@ -32,6 +32,7 @@ struct StoreService: Sendable {
         services.register(TikvpbTikvRPC.rawChecksum, unary: self.rawChecksum)
         services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
         services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
+        services.registerBatchCommands()
     }
 
     /// Runs one request: notes it, lets faults happen to it, takes what it needs from the model, and answers.

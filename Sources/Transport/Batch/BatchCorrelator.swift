@@ -89,7 +89,8 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
     }
 
     /// Takes out the commands whose time is over. Returns them, and the earliest deadline of those that stay.
-    mutating func removeExpired(at now: NIODeadline) -> (expired: [(waiter: Waiter, isSent: Bool)], next: NIODeadline?) {
+    mutating func removeExpired(at now: NIODeadline) -> (expired: [(waiter: Waiter, isSent: Bool)], next: NIODeadline?)
+    {
         var next: NIODeadline?
         var expired: [UInt64] = []
         for (id, entry) in self.entries {

@@ -92,7 +92,9 @@ extension Connection {
 
     /// Puts what waits into messages, as far as the stream takes them. Called before each write.
     func sendBatches() {
-        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls else { return }
+        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls else {
+            return
+        }
         guard let stream = self.batch.stream ?? self.openBatchStream() else { return }
         while (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer {
             var envelope = BatchEnvelope()

@@ -48,6 +48,8 @@ struct EmbeddedHarness: Sendable {
     static func pool(_ address: String) throws -> ConnectionPool {
         ConnectionPool(
             address: try #require(PeerAddress(address)), group: MultiThreadedEventLoopGroup.singleton,
+            // Each call by itself: a status of its own is what these tests look at.
+            configuration: ConnectionConfiguration(batch: nil),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

@@ -6,8 +6,8 @@ import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 

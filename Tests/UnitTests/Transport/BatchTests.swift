@@ -4,8 +4,8 @@
 import FoundationEssentials
 import NIOCore
 import SwiftProtobuf
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 
@@ -94,12 +94,16 @@ import Testing
     @Test func damagedEnvelopesNeverTrap() throws {
         var random = SeededRandom(seed: 99)
         var envelope = BatchEnvelope()
-        for id in 0..<20 as Range<UInt64> { envelope.items.append(Self.item(id << 30, 13, [UInt8](repeating: 1, count: 50))) }
+        for id in 0..<20 as Range<UInt64> {
+            envelope.items.append(Self.item(id << 30, 13, [UInt8](repeating: 1, count: 50)))
+        }
         let good = Array(envelope.framed().dropFirst(5))
         var broken = 0
         for _ in 0..<5_000 {
             var bytes = good
-            for _ in 0..<3 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random) }
+            for _ in 0..<3 {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random)
+            }
             bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random) / 2)
             do { _ = try BatchEnvelope(decoding: bytes) } catch { broken += 1 }
         }
