@@ -124,6 +124,7 @@ let package = Package(
             name: "E2ETests",
             dependencies: [
                 "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging,
+                lifecycle,
             ],
             path: "Tests/E2ETests",
             swiftSettings: settings
