@@ -125,6 +125,7 @@ let package = Package(
             name: "E2ETests",
             dependencies: [
                 "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging,
+                lifecycle,
             ],
             path: "Tests/E2ETests",
             swiftSettings: settings

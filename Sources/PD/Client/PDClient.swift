@@ -108,11 +108,11 @@ package actor PDClient {
                 continue
             case .notFound:
                 return nil
-            case .leaderLost(let reason):
+            case .leaderLost(let reason, let isSilence):
                 self.logger.debug(
                     "PD leader lost",
                     metadata: ["pd.address": "\(target.address)", "pd.call": "\(method.name)", "error": "\(reason)"])
-                attempts.record(target.address, reason)
+                attempts.record(target.address, reason, isSilence: isSilence)
                 await self.failed(target.address)
                 failed = target.address
             case .later(let reason):
@@ -169,7 +169,7 @@ package actor PDClient {
                 if let found { return found }
                 continue
             } catch {
-                for attempt in error.attempts.list { attempts.record(attempt.address, attempt.reason) }
+                attempts.merge(error.attempts)
                 if var final = error.error {
                     final.attempts = attempts.list
                     throw final
@@ -194,13 +194,16 @@ package actor PDClient {
                 outcome = try await self.members(
                     at: address, timeout: min(self.configuration.requestTimeout, remaining))
             } catch {
-                let reason: String
                 switch PDVerdict(error, isCancelled: Task.isCancelled) {
-                case .leaderLost(let text), .later(let text): reason = text
-                case .fail(let error): reason = error.message
-                case .answered, .notFound: reason = "\(error.code)"
+                case .leaderLost(let reason, let isSilence):
+                    failure.attempts.record(address, reason, isSilence: isSilence)
+                case .later(let reason):
+                    failure.attempts.record(address, reason)
+                case .fail(let error):
+                    failure.attempts.record(address, error.message)
+                case .answered, .notFound:
+                    failure.attempts.record(address, "\(error.code)")
                 }
-                failure.attempts.record(address, reason)
                 continue
             }
             guard !self.isClosed else { break }

@@ -52,10 +52,20 @@ package struct PDError: Error, Sendable {
 /// The failed tries of one call: for each address the last, so that they stay few however long the call goes on.
 struct PDAttempts: Sendable {
     private(set) var list: [PDError.Attempt] = []
+    /// The addresses that were reached and then said nothing.
+    private var silent: Set<PeerAddress> = []
 
-    mutating func record(_ address: PeerAddress, _ reason: String) {
+    /// - Parameter isSilence: whether the question arrived and was never answered.
+    mutating func record(_ address: PeerAddress, _ reason: String, isSilence: Bool = false) {
         self.list.removeAll { $0.address == address }
         self.list.append(PDError.Attempt(address: address, reason: reason))
+        if isSilence { self.silent.insert(address) } else { self.silent.remove(address) }
+    }
+
+    mutating func merge(_ other: PDAttempts) {
+        for attempt in other.list {
+            self.record(attempt.address, attempt.reason, isSilence: other.silent.contains(attempt.address))
+        }
     }
 
     /// The error for a call whose time is over.
@@ -64,6 +74,10 @@ struct PDAttempts: Sendable {
             return PDError(.deadlineExceeded, "PD did not answer before the deadline")
         }
         let tries = self.list.map { "\($0.address): \($0.reason)" }.joined(separator: "; ")
+        if self.list.allSatisfy({ self.silent.contains($0.address) }) {
+            return PDError(
+                .deadlineExceeded, "PD did not answer before the deadline; tried \(tries)", attempts: self.list)
+        }
         return PDError(.unreachable, "PD could not be reached before the deadline; tried \(tries)", attempts: self.list)
     }
 }

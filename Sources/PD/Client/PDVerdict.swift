@@ -11,7 +11,9 @@ enum PDVerdict: Sendable {
     /// PD has no such region or store; the question as such was in order.
     case notFound
     /// This member doesn't lead (any more) or can't be reached: find the leader and ask again.
-    case leaderLost(reason: String)
+    ///
+    /// - Parameter isSilence: whether the question arrived and was never answered.
+    case leaderLost(reason: String, isSilence: Bool = false)
     /// Ask again later.
     case later(reason: String)
     case fail(PDError)
@@ -51,7 +53,9 @@ enum PDVerdict: Sendable {
             self = .fail(PDError(.cancelled, "cancelled while waiting for PD"))
         case .unimplemented:
             self = .fail(PDError(.unimplemented, "PD does not know this call", detail: error.message))
-        case .unavailable, .deadlineExceeded, .cancelled, .aborted, .resourceExhausted, .internalError:
+        case .deadlineExceeded:
+            self = .leaderLost(reason: Self.reason(error), isSilence: error.delivery == .unknown)
+        case .unavailable, .cancelled, .aborted, .resourceExhausted, .internalError:
             self = .leaderLost(reason: Self.reason(error))
         // A member that was replaced by one of another cluster refuses like this; asking for the members tells.
         case .failedPrecondition:

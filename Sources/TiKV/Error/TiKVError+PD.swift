@@ -20,3 +20,11 @@ extension TiKVError {
             attempts: error.attempts.map { Attempt(address: "\($0.address)", reason: $0.reason) })
     }
 }
+
+extension TiKVError {
+    /// Whether a failure to ask PD comes from the deadline or the cancellation of the call that asked, and says nothing to
+    /// others that wait for the same answer.
+    var isCallersOwn: Bool {
+        self.code == .cancelled || self.code == .deadlineExceeded || self.code == .pdUnreachable
+    }
+}

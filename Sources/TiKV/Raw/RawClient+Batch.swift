@@ -90,6 +90,21 @@ extension RawClient {
             collect: { _ in })
     }
 
+    /// Sets the values of many keys, written as a list: `[("a", "1"), ("b", "2")]`.
+    ///
+    /// The same as the form that takes any sequence; literals within tuples need to be told their types.
+    ///
+    /// - Parameters:
+    ///   - pairs: keys, none of them empty, and values; of several for one key the last is written.
+    ///   - columnFamily: where to write; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Throws: ``TiKVError``.
+    public func batchPut(
+        _ pairs: [KeyValue], columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) {
+        try await self.batchPut(pairs.lazy.map { $0 }, columnFamily: columnFamily, timeout: timeout)
+    }
+
     /// Removes many keys; those without a value don't matter.
     ///
     /// Not atomic: when this throws, any of the keys may have been removed

@@ -39,7 +39,7 @@ actor RegionCache {
         self.random = random
         self.logger = logger
         self.lastProbe = [UInt8](repeating: 0xff, count: maximumKeySize + 1)
-        self.loads = SingleFlight(clock: clock, isShared: { $0.code != .cancelled && $0.code != .deadlineExceeded })
+        self.loads = SingleFlight(clock: clock, isShared: { !$0.isCallersOwn })
     }
 
     /// How many regions are known.

@@ -43,13 +43,24 @@ struct RegionCall: Sendable {
     }
 
     /// The error for a call whose time is over: it says what kept it from succeeding.
-    func expired() -> TiKVError {
+    func expired(cause: TiKVError? = nil) -> TiKVError {
         guard let failure = self.lastFailure else {
-            return TiKVError(.deadlineExceeded, "no answer came before the deadline", attempts: self.attempts)
+            return TiKVError(.deadlineExceeded, "no answer came before the deadline", cause: cause, attempts: self.attempts)
         }
         let kind = self.backoff.longest.map { " (waited for \($0.name) most)" } ?? ""
         return TiKVError(
-            failure.code, "no success before the deadline; last: \(failure.message)\(kind)", attempts: self.attempts)
+            failure.code, "no success before the deadline; last: \(failure.message)\(kind)", cause: cause,
+            attempts: self.attempts)
+    }
+
+    /// The error for a call that could not ask PD.
+    ///
+    /// Where the call's time is over and something else had gone wrong before, that is the reason: it is why PD was asked.
+    func failed(toAskPD error: TiKVError, hasDeadlinePassed: Bool) -> TiKVError {
+        guard hasDeadlinePassed, self.lastFailure != nil, error.code != .cancelled, error.isCallersOwn else {
+            return error
+        }
+        return self.expired(cause: error)
     }
 
     /// The error for a request that was sent and not answered in time.

@@ -107,7 +107,11 @@ final class RegionRequestSender: Sendable {
         _ call: inout RegionCall, _ load: (Deadline) async throws(TiKVError) -> CachedRegion?
     ) async throws(TiKVError) -> CachedRegion? {
         try self.check(call)
-        if let region = try await load(call.deadline) { return region }
+        do throws(TiKVError) {
+            if let region = try await load(call.deadline) { return region }
+        } catch {
+            throw call.failed(toAskPD: error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now))
+        }
         call.record(.regionUnavailable, "PD knows no region for the key")
         try await self.wait(.regionMiss, &call)
         return nil
@@ -158,7 +162,11 @@ final class RegionRequestSender: Sendable {
         let id = region.leader.storeID
         if let store = self.stores.known(id) { return store }
         try self.check(call)
-        if let store = try await self.stores.resolve(id, deadline: call.deadline) { return store }
+        do throws(TiKVError) {
+            if let store = try await self.stores.resolve(id, deadline: call.deadline) { return store }
+        } catch {
+            throw call.failed(toAskPD: error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now))
+        }
         call.record(.regionUnavailable, "store \(id), which should hold the region, is gone")
         await self.cache.invalidate(region)
         try await self.wait(.regionMiss, &call)

@@ -39,7 +39,7 @@ actor StoreConnections {
         self.makeChannel = makeChannel
         self.retire = retire
         self.resolutions = SingleFlight(
-            clock: clock, isShared: { $0.code != .cancelled && $0.code != .deadlineExceeded })
+            clock: clock, isShared: { !$0.isCallersOwn })
     }
 
     /// A store that is known.

@@ -169,6 +169,30 @@ import TiKVTransport
         #expect(harness.regions.questions.filter { $0 == "store 1" }.count > 1)
     }
 
+    @Test func pdBeingSlowInTheEndDoesNotHideTheStoreThatIsDown() async throws {
+        let harness = Harness([.sample(1, stores: [1])])
+        let (regions, clock) = (harness.regions, harness.clock)
+        harness.on("store1") { _ throws(RPCError) in
+            regions.change { $0.failure = PDError(.unreachable, "PD is down") }
+            clock.advance(by: .seconds(2))
+            throw RPCError(.unavailable, "connection refused", delivery: .notSent)
+        }
+        // In time, it is PD's failure that ends the call.
+        let early = await self.code { () async throws(TiKVError) in _ = try await harness.get(timeout: .seconds(60)) }
+        #expect(early?.code == .pdUnreachable)
+        regions.change { $0.failure = nil }
+        harness.on("store1") { _ throws(RPCError) in
+            regions.change { state in
+                state.failure = PDError(.unreachable, "PD is down")
+                state.onQuestion = { clock.advance(by: .seconds(60)) }
+            }
+            throw RPCError(.unavailable, "connection refused", delivery: .notSent)
+        }
+        let late = await self.code { () async throws(TiKVError) in _ = try await harness.get(timeout: .seconds(60)) }
+        #expect(late?.code == .storeUnreachable)
+        #expect((late?.cause as? TiKVError)?.code == .pdUnreachable)
+    }
+
     @Test func aStoreThatNeverAnswersEndsAtTheDeadline() async throws {
         let harness = Harness([.sample(1)])
         let clock = harness.clock

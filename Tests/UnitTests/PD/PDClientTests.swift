@@ -24,6 +24,8 @@ import TiKVTransport
             var statuses: [RPCError] = []
             var clusterOf: [String: UInt64] = [:]
             var lacksBatchScan = false
+            /// What happens while a member says nothing.
+            var silence: (@Sendable () -> Void)?
             var hasOldScan = false
         }
 
@@ -61,7 +63,10 @@ import TiKVTransport
             }
             guard state.leader == name else { throw RPCError(.unavailable, "not leader", delivery: .answered) }
             let status = self.state.withLock { $0.statuses.isEmpty ? nil : $0.statuses.removeFirst() }
-            if let status { throw status }
+            if let status {
+                state.silence?()
+                throw status
+            }
             switch request {
             case let request as Pdpb_GetRegionRequest:
                 guard request.header.clusterID == header.clusterID else {
@@ -182,6 +187,21 @@ import TiKVTransport
         #expect(error?.message.contains("a:2379: unavailable: connection refused") == true)
         #expect(self.clock.elapsed <= .seconds(10))
         #expect(self.members.calls("a").count > 2)
+    }
+
+    @Test func silenceUntilTheDeadlineIsNoBrokenConnection() async throws {
+        let client = self.client(["a"])
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        let clock = self.clock
+        self.members.state.withLock {
+            $0.statuses = [RPCError(.deadlineExceeded, "", delivery: .unknown)]
+            $0.silence = { clock.advance(by: .seconds(30)) }
+        }
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline())
+        }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(error?.message.contains("a:2379") == true)
     }
 
     @Test func refusesAMemberOfAnotherCluster() async throws {

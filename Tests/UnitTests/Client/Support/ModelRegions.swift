@@ -13,6 +13,8 @@ final class ModelRegions: RegionSource {
         var regions: [RegionDescription] = []
         var stores: [UInt64: StoreDescription] = [:]
         var failure: PDError?
+        /// What happens while PD is asked.
+        var onQuestion: (@Sendable () -> Void)?
         /// What was asked, in order.
         var questions: [String] = []
     }
@@ -35,10 +37,11 @@ final class ModelRegions: RegionSource {
     private func ask<Answer: Sendable>(
         _ question: String, _ body: @Sendable (State) -> Answer
     ) throws(PDError) -> Answer {
-        let (answer, failure) = self.state.withLock { state in
+        let (answer, failure, onQuestion) = self.state.withLock { state in
             state.questions.append(question)
-            return (body(state), state.failure)
+            return (body(state), state.failure, state.onQuestion)
         }
+        onQuestion?()
         if let failure { throw failure }
         return answer
     }
