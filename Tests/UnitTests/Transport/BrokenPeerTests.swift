@@ -4,8 +4,8 @@
 import Logging
 import NIOCore
 import NIOPosix
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 
@@ -56,7 +56,8 @@ struct BrokenPeerTests {
             func block(_ fields: [(String, String)], end: Bool) -> [UInt8] {
                 var payload: [UInt8] = []
                 for (name, value) in fields {
-                    payload += [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)] + Array(value.utf8)
+                    payload +=
+                        [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)] + Array(value.utf8)
                 }
                 return [0, 0, UInt8(payload.count), 1, end ? 5 : 4, 0, 0, 0, 1] + payload
             }

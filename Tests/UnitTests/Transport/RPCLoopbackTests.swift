@@ -7,8 +7,8 @@ import NIOCore
 import NIOPosix
 import SwiftProtobuf
 import Synchronization
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 
@@ -210,13 +210,15 @@ struct RPCLoopbackTests {
 
     static var batchEcho: RPCServices {
         var services = RPCServices()
-        services.register(Self.batch, stream: { stream, _ in
-            while let request = try await stream.next() {
-                var response = Tikvpb_BatchCommandsResponse()
-                response.requestIds = request.requestIds
-                try await stream.send(response)
-            }
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                while let request = try await stream.next() {
+                    var response = Tikvpb_BatchCommandsResponse()
+                    response.requestIds = request.requestIds
+                    try await stream.send(response)
+                }
+            })
         return services
     }
 
@@ -245,15 +247,17 @@ struct RPCLoopbackTests {
         let sent = Mutex(0)
         let stalled = AsyncStream<Void>.makeStream()
         var services = RPCServices()
-        services.register(Self.batch, stream: { stream, _ in
-            var response = Tikvpb_BatchCommandsResponse()
-            response.requestIds = [UInt64](repeating: 1 << 40, count: 20_000)
-            for _ in 0..<100 {
-                try await stream.send(response)
-                sent.withLock { $0 += 1 }
-                if sent.withLock({ $0 }) == 5 { stalled.continuation.finish() }
-            }
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                var response = Tikvpb_BatchCommandsResponse()
+                response.requestIds = [UInt64](repeating: 1 << 40, count: 20_000)
+                for _ in 0..<100 {
+                    try await stream.send(response)
+                    sent.withLock { $0 += 1 }
+                    if sent.withLock({ $0 }) == 5 { stalled.continuation.finish() }
+                }
+            })
         var configuration = ConnectionConfiguration()
         configuration.http2.streamWindow = 1 << 20
         try await Self.withPair(services, configuration: configuration) { pool, _ in
@@ -272,12 +276,14 @@ struct RPCLoopbackTests {
     @Test func leavingAStreamEarlyCancelsItsHandler() async throws {
         let cancelled = AsyncStream<RPCError.Code>.makeStream()
         var services = Self.echo
-        services.register(Self.batch, stream: { stream, _ in
-            if let code = await Self.code({ while try await stream.next() != nil {} }) {
-                cancelled.continuation.yield(code)
-            }
-            cancelled.continuation.finish()
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                if let code = await Self.code({ while try await stream.next() != nil {} }) {
+                    cancelled.continuation.yield(code)
+                }
+                cancelled.continuation.finish()
+            })
         try await Self.withPair(services) { pool, _ in
             try await pool.withStream(Self.batch) { stream in try await stream.send(Self.ids([1])) }
             var codes: [RPCError.Code] = []
@@ -289,10 +295,12 @@ struct RPCLoopbackTests {
 
     @Test func aStreamsErrorReachesReaderAndSender() async throws {
         var services = RPCServices()
-        services.register(Self.batch, stream: { stream, _ in
-            _ = try await stream.next()
-            throw RPCError(.aborted, "enough")
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                _ = try await stream.next()
+                throw RPCError(.aborted, "enough")
+            })
         try await Self.withPair(services) { pool, _ in
             try await pool.withStream(Self.batch) { stream in
                 try await stream.send(Self.ids([1]))

@@ -66,8 +66,10 @@ import Testing
         #expect(Self.code(machine.headers(Self.ok, endStream: true)) == .ok)
     }
 
-    @Test(arguments: [("400", RPCError.Code.internalError), ("401", .unauthenticated), ("403", .permissionDenied),
-        ("404", .unimplemented), ("503", .unavailable), ("500", .unknown)])
+    @Test(arguments: [
+        ("400", RPCError.Code.internalError), ("401", .unauthenticated), ("403", .permissionDenied),
+        ("404", .unimplemented), ("503", .unavailable), ("500", .unknown),
+    ])
     func anHTTPErrorBecomesGRPCsCode(status: String, code: RPCError.Code) {
         var machine = ResponseMachine(messageLimit: 100)
         #expect(Self.code(machine.headers(HeaderBlock([(":status", status)]), endStream: true)) == code)
