@@ -58,10 +58,18 @@ extension ClientConfiguration {
         /// Connections to each store, over which calls are spread; default 4, at least 1.
         public var connectionsPerStore: Int
 
+        /// Requests that go to a store in one message of its `BatchCommands` stream; default 128. Requests made at the same
+        /// time share a message, none waits for company. 0 sends each request as a call of its own, as is done anyway with
+        /// stores that have no such stream.
+        public var maximumBatchSize: Int
+
         /// Settings; what is not named has its default.
-        public init(connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4) {
+        public init(
+            connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4, maximumBatchSize: Int = 128
+        ) {
             self.connectTimeout = connectTimeout
             self.connectionsPerStore = connectionsPerStore
+            self.maximumBatchSize = maximumBatchSize
         }
     }
 

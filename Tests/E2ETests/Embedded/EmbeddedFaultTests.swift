@@ -83,6 +83,8 @@ import Foundation
     @Test func droppedAnswerWasStillDone() async throws {
         try await EmbeddedHarness.with { harness in
             let context = harness.context(try harness.region("k"))
+            // The connection is up, so that the deadline meets the store and not the connect.
+            #expect(try await harness.get("k", context).notFound)
             harness.cluster.inject(.dropAnswer, into: .init(rpc: "RawPut"))
             let error = try await self.abandoned {
                 _ = try await harness.put("k", "v", context)
