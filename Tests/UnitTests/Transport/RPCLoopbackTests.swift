@@ -364,7 +364,7 @@ struct RPCLoopbackTests {
                 })
             #expect(error.code == .unavailable)
             #expect(error.delivery == .notSent)
-            #expect(error.message.contains("refused"))
+            #expect(error.message.contains("Connection refused"))
             #expect(error.peer == "\(address)")
         }
         await pool.shutdown()
