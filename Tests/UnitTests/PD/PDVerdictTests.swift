@@ -26,7 +26,7 @@ import TiKVTransport
         switch verdict {
         case .answered: "answered"
         case .notFound: "notFound"
-        case .leaderLost(let reason): "leaderLost \(reason)"
+        case .leaderLost(let reason, _): "leaderLost \(reason)"
         case .later: "later"
         case .fail(let error): "fail \(error.code)"
         }
