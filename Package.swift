@@ -28,6 +28,7 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -107,7 +108,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "tikv-cli",
-            dependencies: ["TiKV", "TiKVEmbedded", logging, arguments, lifecycle],
+            dependencies: ["TiKV", "TiKVEmbedded", logging, arguments, signals],
             path: "Sources/CLI",
             swiftSettings: settings
         ),

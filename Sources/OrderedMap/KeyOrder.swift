@@ -13,17 +13,10 @@ import Musl
 @usableFromInline
 package enum KeyOrder {
     /// Negative where `lhs` comes first, positive where `rhs` does, 0 where they are equal.
-    @inline(__always)
     @usableFromInline
     package static func compare(_ lhs: [UInt8], _ rhs: [UInt8]) -> Int {
-        let order = unsafe lhs.withUnsafeBufferPointer { left in
-            unsafe rhs.withUnsafeBufferPointer { right -> Int32 in
-                // An empty array need not have an address, and memcmp wants one even for a length of 0.
-                guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return 0 }
-                return unsafe memcmp(leftBase, rightBase, min(left.count, right.count))
-            }
-        }
-        return order != 0 ? Int(order) : lhs.count - rhs.count
+        let order = self.compareBytes(lhs, rhs, min(lhs.count, rhs.count))
+        return order != 0 ? order : lhs.count - rhs.count
     }
 
     /// Whether `lhs` comes before `rhs`.
@@ -31,41 +24,46 @@ package enum KeyOrder {
         self.compare(lhs, rhs) < 0
     }
 
-    /// The index of the first of these sorted keys that is not before `key`; their count where all are.
-    @usableFromInline
-    package static func lowerBound(_ keys: [[UInt8]], _ key: [UInt8]) -> Int {
-        var low = 0
-        var high = keys.count
-        while low < high {
-            let middle = (low + high) / 2
-            if self.compare(keys[middle], key) < 0 { low = middle + 1 } else { high = middle }
-        }
-        return low
+    /// How a key compares to the first `length` bytes of another, which has as many; 0 where it begins with them.
+    static func compare(_ key: [UInt8], _ other: [UInt8], upTo length: Int) -> Int {
+        if length == 0 { return 0 }
+        let order = self.compareBytes(key, other, min(key.count, length))
+        return order != 0 ? order : min(key.count - length, 0)
     }
 
-    /// The index of the first of these sorted keys that comes after `key`; their count where none does.
-    @usableFromInline
-    package static func upperBound(_ keys: [[UInt8]], _ key: [UInt8]) -> Int {
-        var low = 0
-        var high = keys.count
-        while low < high {
-            let middle = (low + high) / 2
-            if self.compare(keys[middle], key) <= 0 { low = middle + 1 } else { high = middle }
+    /// The eight bytes from `start` on as a number, with zeros where the key ends. Of two keys that are alike up to
+    /// there, the one with the lower number comes first.
+    static func head(of key: [UInt8], from start: Int) -> UInt64 {
+        if key.count - start >= 8 {
+            return unsafe key.withUnsafeBytes {
+                unsafe UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt64.self))
+            }
         }
-        return low
+        var head: UInt64 = 0
+        var shift: UInt64 = 64
+        for index in min(start, key.count)..<key.count {
+            shift -= 8
+            head |= UInt64(key[index]) << shift
+        }
+        return head
     }
 
-    /// Where `key` is among these sorted keys, or where it would have to go.
-    @usableFromInline
-    package static func find(_ keys: [[UInt8]], _ key: [UInt8]) -> (index: Int, found: Bool) {
-        var low = 0
-        var high = keys.count
-        while low < high {
-            let middle = (low + high) / 2
-            let order = self.compare(keys[middle], key)
-            if order == 0 { return (middle, true) }
-            if order < 0 { low = middle + 1 } else { high = middle }
+    /// How many bytes at their beginning two keys have in common.
+    static func sharedPrefix(_ lhs: [UInt8], _ rhs: [UInt8]) -> Int {
+        let limit = min(lhs.count, rhs.count)
+        var length = 0
+        while length < limit && lhs[length] == rhs[length] { length += 1 }
+        return length
+    }
+
+    /// Compares the first `length` bytes, which both keys have.
+    private static func compareBytes(_ lhs: [UInt8], _ rhs: [UInt8], _ length: Int) -> Int {
+        unsafe lhs.withUnsafeBufferPointer { left in
+            unsafe rhs.withUnsafeBufferPointer { right -> Int in
+                // An empty array need not have an address, and memcmp wants one even for a length of 0.
+                guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return 0 }
+                return Int(unsafe memcmp(leftBase, rightBase, length))
+            }
         }
-        return (low, false)
     }
 }

@@ -19,41 +19,48 @@ extension OrderedMap {
     package struct Ascending: Sequence, IteratorProtocol {
         @usableFromInline let root: OrderedMapSpine<Branch>
         @usableFromInline var branch: Int
-        @usableFromInline var leaf: Int
-        @usableFromInline var entry: Int
-        @usableFromInline var current: Leaf?
+        @usableFromInline var leaf = 0
+        /// The next entry of the current leaf.
+        @usableFromInline var entry = 0
+        @usableFromInline var keys: [Key] = []
+        @usableFromInline var values: [Value] = []
 
         @inlinable
         init(_ map: OrderedMap, from key: Key) {
             self.root = map.root
             self.branch = self.root.index(for: key) ?? 0
-            self.leaf = 0
-            self.entry = 0
-            if self.branch < self.root.children.count {
-                self.leaf = self.root.children[self.branch].index(for: key) ?? 0
-                let current = self.root.children[self.branch].children[self.leaf]
-                self.entry = KeyOrder.lowerBound(current.keys, key)
-                self.current = current
-            }
+            guard self.branch < self.root.children.count else { return }
+            self.leaf = self.root.children[self.branch].index(for: key) ?? 0
+            self.load()
+            self.entry = self.root.children[self.branch].children[self.leaf].keys.lowerBound(key)
+        }
+
+        @inlinable
+        mutating func load() {
+            let current = self.root.children[self.branch].children[self.leaf]
+            self.keys = current.keys.keys
+            self.values = current.values
         }
 
         @inlinable
         package mutating func next() -> Element? {
-            while let current = self.current {
-                if self.entry < current.keys.count {
-                    defer { self.entry += 1 }
-                    return (current.keys[self.entry], current.values[self.entry])
-                }
+            while self.entry == self.keys.count {
+                guard self.branch < self.root.children.count else { return nil }
                 self.leaf += 1
                 self.entry = 0
                 if self.leaf == self.root.children[self.branch].children.count {
                     self.branch += 1
                     self.leaf = 0
+                    guard self.branch < self.root.children.count else {
+                        self.keys = []
+                        self.values = []
+                        return nil
+                    }
                 }
-                self.current = self.branch < self.root.children.count
-                    ? self.root.children[self.branch].children[self.leaf] : nil
+                self.load()
             }
-            return nil
+            defer { self.entry += 1 }
+            return (self.keys[self.entry], self.values[self.entry])
         }
     }
 
@@ -62,45 +69,48 @@ extension OrderedMap {
     package struct Descending: Sequence, IteratorProtocol {
         @usableFromInline let root: OrderedMapSpine<Branch>
         @usableFromInline var branch: Int
-        @usableFromInline var leaf: Int
-        /// One more than the index of the next entry.
-        @usableFromInline var end: Int
-        @usableFromInline var current: Leaf?
+        @usableFromInline var leaf = 0
+        /// One more than the index of the next entry of the current leaf.
+        @usableFromInline var end = 0
+        @usableFromInline var keys: [Key] = []
+        @usableFromInline var values: [Value] = []
 
         @inlinable
         init(_ map: OrderedMap, before key: Key?, orEqual: Bool) {
             self.root = map.root
             self.branch = key.flatMap { map.root.index(for: $0) } ?? map.root.children.count - 1
-            self.leaf = 0
-            self.end = 0
-            if self.branch >= 0 {
-                let branch = self.root.children[self.branch]
-                self.leaf = key.flatMap { branch.index(for: $0) } ?? branch.children.count - 1
-                let current = branch.children[self.leaf]
-                self.end = key.map {
-                    orEqual ? KeyOrder.upperBound(current.keys, $0) : KeyOrder.lowerBound(current.keys, $0)
-                } ?? current.keys.count
-                self.current = current
+            guard self.branch >= 0 else { return }
+            let branch = self.root.children[self.branch]
+            self.leaf = key.flatMap { branch.index(for: $0) } ?? branch.children.count - 1
+            self.load()
+            if let key {
+                let keys = branch.children[self.leaf].keys
+                self.end = orEqual ? keys.upperBound(key) : keys.lowerBound(key)
             }
         }
 
         @inlinable
+        mutating func load() {
+            let current = self.root.children[self.branch].children[self.leaf]
+            self.keys = current.keys.keys
+            self.values = current.values
+            self.end = self.keys.count
+        }
+
+        @inlinable
         package mutating func next() -> Element? {
-            while let current = self.current {
-                if self.end > 0 {
-                    self.end -= 1
-                    return (current.keys[self.end], current.values[self.end])
-                }
+            while self.end == 0 {
+                guard self.branch >= 0 else { return nil }
                 self.leaf -= 1
                 if self.leaf < 0 {
                     self.branch -= 1
-                    self.leaf = self.branch >= 0 ? self.root.children[self.branch].children.count - 1 : 0
+                    guard self.branch >= 0 else { return nil }
+                    self.leaf = self.root.children[self.branch].children.count - 1
                 }
-                let previous = self.branch >= 0 ? self.root.children[self.branch].children[self.leaf] : nil
-                self.end = previous?.keys.count ?? 0
-                self.current = previous
+                self.load()
             }
-            return nil
+            self.end -= 1
+            return (self.keys[self.end], self.values[self.end])
         }
     }
 }

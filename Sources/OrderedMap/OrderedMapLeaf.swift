@@ -4,21 +4,21 @@
 /// The lowest level of the tree: entries in the order of their keys.
 @usableFromInline
 package struct OrderedMapLeaf<Value: Sendable>: OrderedMapNode {
-    @usableFromInline package var keys: [[UInt8]]
+    @usableFromInline package var keys: KeyList
     @usableFromInline package var values: [Value]
 
     @inlinable
     package static var maximumWidth: Int { 128 }
 
     @inlinable
-    package init(keys: [[UInt8]], values: [Value]) {
+    package init(keys: KeyList, values: [Value]) {
         self.keys = keys
         self.values = values
     }
 
     @inlinable
     package init(key: [UInt8], value: Value) {
-        self.init(keys: [key], values: [value])
+        self.init(keys: KeyList([key]), values: [value])
     }
 
     @inlinable
@@ -35,29 +35,29 @@ package struct OrderedMapLeaf<Value: Sendable>: OrderedMapNode {
 
     @inlinable
     package func entry(at index: Int) -> (key: [UInt8], value: Value)? {
-        index >= 0 && index < self.keys.count ? (self.keys[index], self.values[index]) : nil
+        index >= 0 && index < self.keys.count ? (self.keys.keys[index], self.values[index]) : nil
     }
 
     @inlinable
     package func value(for key: [UInt8]) -> Value? {
-        let place = KeyOrder.find(self.keys, key)
+        let place = self.keys.find(key)
         return place.found ? self.values[place.index] : nil
     }
 
     @inlinable
     package func entry(before key: [UInt8], orEqual: Bool) -> (key: [UInt8], value: Value)? {
-        let end = orEqual ? KeyOrder.upperBound(self.keys, key) : KeyOrder.lowerBound(self.keys, key)
+        let end = orEqual ? self.keys.upperBound(key) : self.keys.lowerBound(key)
         return self.entry(at: end - 1)
     }
 
     @inlinable
     package func entry(after key: [UInt8], orEqual: Bool) -> (key: [UInt8], value: Value)? {
-        self.entry(at: orEqual ? KeyOrder.lowerBound(self.keys, key) : KeyOrder.upperBound(self.keys, key))
+        self.entry(at: orEqual ? self.keys.lowerBound(key) : self.keys.upperBound(key))
     }
 
     @inlinable
     package mutating func set(_ key: [UInt8], _ value: Value) -> OrderedMapSetResult<Value> {
-        let place = KeyOrder.find(self.keys, key)
+        let place = self.keys.find(key)
         if place.found {
             let replaced = self.values[place.index]
             self.values[place.index] = value
@@ -71,16 +71,16 @@ package struct OrderedMapLeaf<Value: Sendable>: OrderedMapNode {
 
     @inlinable
     package mutating func remove(_ key: [UInt8]) -> Value? {
-        let place = KeyOrder.find(self.keys, key)
+        let place = self.keys.find(key)
         guard place.found else { return nil }
-        self.keys.remove(at: place.index)
+        _ = self.keys.remove(at: place.index)
         return self.values.remove(at: place.index)
     }
 
     @inlinable
     package mutating func removeAll(from lower: [UInt8], to upper: [UInt8]?) -> Int {
-        let start = KeyOrder.lowerBound(self.keys, lower)
-        let end = upper.map { KeyOrder.lowerBound(self.keys, $0) } ?? self.keys.count
+        let start = self.keys.lowerBound(lower)
+        let end = upper.map { self.keys.lowerBound($0) } ?? self.keys.count
         guard start < end else { return 0 }
         self.keys.removeSubrange(start..<end)
         self.values.removeSubrange(start..<end)
@@ -89,15 +89,14 @@ package struct OrderedMapLeaf<Value: Sendable>: OrderedMapNode {
 
     @inlinable
     package mutating func split(at index: Int) -> (separator: [UInt8], right: Self) {
-        let right = Self(keys: Array(self.keys[index...]), values: Array(self.values[index...]))
-        self.keys.removeSubrange(index...)
+        let right = Self(keys: self.keys.split(at: index), values: Array(self.values[index...]))
         self.values.removeSubrange(index...)
-        return (right.keys.first ?? [], right)
+        return (right.keys.keys.first ?? [], right)
     }
 
     @inlinable
     package mutating func append(_ right: Self, separator: [UInt8]) {
-        self.keys.append(contentsOf: right.keys)
+        self.keys.append(contentsOf: right.keys.keys)
         self.values.append(contentsOf: right.values)
     }
 }

@@ -32,7 +32,8 @@ package protocol OrderedMapNode<Value>: Sendable {
     /// Removes the entries in `lower ..< upper` and says how many they were. No `upper` means up to the end.
     mutating func removeAll(from lower: [UInt8], to upper: [UInt8]?) -> Int
 
-    /// Cuts off the part from `index` on; the separator is not after any key in it, and after all that stay.
+    /// Cuts off the part from `index` on, which is not 0; the separator is not after any key in it, and after all that
+    /// stay.
     mutating func split(at index: Int) -> (separator: [UInt8], right: Self)
     /// Takes over the entries of the right neighbour.
     mutating func append(_ right: Self, separator: [UInt8])

@@ -3,13 +3,13 @@
 
 /// A level above the leaves: its children in order, and between them the keys that tell where to look.
 ///
-/// No child is ever empty. `separators[i]` is after every key in child `i - 1` and not after any key in child `i`; the
-/// first one is the empty key, which is before everything. A separator stays valid when the key it was taken from goes.
+/// No child is ever empty. `separators[i]` is after every key in child `i` and not after any key in child `i + 1`. A
+/// separator stays valid when the key it was taken from goes.
 @usableFromInline
 package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
     @usableFromInline package typealias Value = Child.Value
 
-    @usableFromInline package var separators: [[UInt8]]
+    @usableFromInline package var separators: KeyList
     @usableFromInline package var children: [Child]
     @usableFromInline package var count: Int
 
@@ -18,14 +18,14 @@ package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
 
     @inlinable
     package init() {
-        self.separators = []
+        self.separators = KeyList()
         self.children = []
         self.count = 0
     }
 
     @inlinable
     package init(key: [UInt8], value: Value) {
-        self.separators = [[]]
+        self.separators = KeyList()
         self.children = [Child(key: key, value: value)]
         self.count = 1
     }
@@ -43,7 +43,7 @@ package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
     @inlinable
     package func index(for key: [UInt8]) -> Int? {
         if self.children.isEmpty { return nil }
-        return max(0, KeyOrder.upperBound(self.separators, key) - 1)
+        return self.separators.upperBound(key)
     }
 
     // MARK: - Reading
@@ -84,7 +84,7 @@ package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
         if width > Child.maximumWidth {
             // Keys that arrive in order leave full nodes behind them.
             let (separator, right) = self.children[index].split(at: result.appended ? width - 1 : width / 2)
-            self.separators.insert(separator, at: index + 1)
+            self.separators.insert(separator, at: index)
             self.children.insert(right, at: index + 1)
         }
         return result
@@ -109,7 +109,7 @@ package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
             let between = (first + 1)..<last
             for child in self.children[between] { removed += child.count }
             self.children.removeSubrange(between)
-            self.separators.removeSubrange(between)
+            self.separators.removeSubrange(first..<(last - 1))
             self.tidy(at: first + 1)
         }
         removed += self.children[first].removeAll(from: lower, to: upper)
@@ -124,15 +124,15 @@ package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
         let width = self.children[index].width
         if width == 0 {
             self.children.remove(at: index)
-            self.separators.remove(at: index)
-            if index == 0 && !self.separators.isEmpty { self.separators[0] = [] }
+            // What was between the child and a neighbour goes; of two separators either would do for the other.
+            if self.separators.count > 0 { _ = self.separators.remove(at: max(0, index - 1)) }
             return
         }
         if width > Child.maximumWidth / 4 { return }
         for left in [index, index - 1] where left >= 0 && left + 1 < self.children.count {
             if self.children[left].width + self.children[left + 1].width > Child.maximumWidth / 2 { continue }
             let right = self.children.remove(at: left + 1)
-            self.children[left].append(right, separator: self.separators.remove(at: left + 1))
+            self.children[left].append(right, separator: self.separators.remove(at: left))
             return
         }
     }
@@ -140,22 +140,17 @@ package struct OrderedMapSpine<Child: OrderedMapNode>: OrderedMapNode {
     @inlinable
     package mutating func split(at index: Int) -> (separator: [UInt8], right: Self) {
         var right = Self()
-        right.separators = Array(self.separators[index...])
+        right.separators = self.separators.split(at: index)
         right.children = Array(self.children[index...])
         for child in right.children { right.count += child.count }
-        self.separators.removeSubrange(index...)
         self.children.removeSubrange(index...)
         self.count -= right.count
-        let separator = right.separators[0]
-        right.separators[0] = []
-        return (separator, right)
+        return (self.separators.remove(at: index - 1), right)
     }
 
     @inlinable
     package mutating func append(_ right: Self, separator: [UInt8]) {
-        let seam = self.separators.count
-        self.separators.append(contentsOf: right.separators)
-        self.separators[seam] = separator
+        self.separators.append(contentsOf: [separator] + right.separators.keys)
         self.children.append(contentsOf: right.children)
         self.count += right.count
     }

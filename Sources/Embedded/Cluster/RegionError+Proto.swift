@@ -1,13 +1,14 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftProtobuf
+import TiKVProto
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import SwiftProtobuf
-import TiKVProto
 
 extension RegionError {
     var proto: Errorpb_Error {
@@ -161,7 +162,7 @@ extension StoreState {
 extension [UInt8] {
     /// As TiKV prints keys.
     var hex: String {
-        let digits = Array<Character>("0123456789ABCDEF")
+        let digits = [Character]("0123456789ABCDEF")
         var text = ""
         for byte in self {
             text.append(digits[Int(byte >> 4)])

@@ -24,6 +24,7 @@ extension EmbeddedCluster {
         /// Where the servers log, at debug level and below. Default: nowhere.
         public var logger: Logger
 
+        /// A configuration; what is not named has its default.
         public init(
             storeCount: Int = 3, replicaCount: Int = 3, splitKeys: [[UInt8]] = [], host: String = "127.0.0.1",
             pdPort: Int = 0, clusterID: UInt64? = nil, apiVersion: APIVersion = .v1,

@@ -126,7 +126,8 @@ extension EmbeddedCluster {
     /// duration counts as none.
     public func advanceClock(by duration: Duration) {
         let (seconds, attoseconds) = duration.components
-        let milliseconds = seconds.multipliedReportingOverflow(by: 1000).partialValue + attoseconds / 1_000_000_000_000_000
+        let milliseconds =
+            seconds.multipliedReportingOverflow(by: 1000).partialValue + attoseconds / 1_000_000_000_000_000
         self.model.withLock { $0.clockOffsetMilliseconds += UInt64(max(0, milliseconds)) }
     }
 }

@@ -4,6 +4,7 @@
 extension EmbeddedCluster {
     /// A region as it was when it was asked for.
     public struct RegionInfo: Hashable, Sendable {
+        /// The identifier; the right part of a split keeps it.
         public var id: UInt64
         /// The first key.
         public var startKey: [UInt8]
@@ -31,9 +32,11 @@ extension EmbeddedCluster {
 
     /// A store as it was when it was asked for.
     public struct StoreInfo: Hashable, Sendable {
+        /// The identifier; never given to another store.
         public var id: UInt64
         /// `host:port`; the same after a restart.
         public var address: String
+        /// Whether it serves; see ``EmbeddedCluster/stopStore(_:electingLeaders:)``.
         public var isRunning: Bool
     }
 

@@ -32,6 +32,8 @@ public final class EmbeddedCluster: Sendable {
     private struct Servers {
         /// By server; a stopped store has none.
         var running: [Server: RunningServer] = [:]
+        /// All whose ports may still be open, in the order they were bound.
+        var unfinished: [RunningServer] = []
         var isServing = false
         var isShutDown = false
     }
@@ -84,24 +86,25 @@ public final class EmbeddedCluster: Sendable {
     }
 
     /// Serves until the task is cancelled, its service group shuts down, or ``shutdown()`` is called; then all ports are
-    /// closed. A second call returns at once.
+    /// closed. A second call returns at once, and so does one after ``shutdown()`` when the ports are closed.
     public func run() async {
         let isFirst = self.servers.withLock { servers in
             defer { servers.isServing = true }
-            return !servers.isServing && !servers.isShutDown
+            return !servers.isServing
         }
         guard isFirst else { return }
         await withGracefulShutdownHandler {
             await withTaskCancellationHandler {
                 await withDiscardingTaskGroup { group in
                     for await running in self.toServe {
-                        group.addTask {
-                            await running.server.run()
-                            running.ended.add()
-                        }
+                        group.addTask { await self.serve(running) }
                     }
-                    // The stream has ended: all servers are told to stop, or the task is cancelled and so are they.
+                    // The stream has ended, or the task is cancelled and the stream has not given all that it had. Ports
+                    // are closed when the servers' own run() has returned, so those that never ran do so now.
                     self.shutdown()
+                    for running in self.servers.withLock({ $0.unfinished }) {
+                        group.addTask { await self.serve(running) }
+                    }
                 }
             } onCancel: {
                 self.shutdown()
@@ -115,7 +118,7 @@ public final class EmbeddedCluster: Sendable {
     public func shutdown() {
         let servers = self.servers.withLock { servers in
             servers.isShutDown = true
-            return servers.running.values.map(\.server)
+            return servers.unfinished.map(\.server)
         }
         self.toServeContinuation.finish()
         for server in servers { server.shutdown() }
@@ -127,10 +130,27 @@ public final class EmbeddedCluster: Sendable {
     final class RunningServer: Sendable {
         let server: RPCServer
         let ended = EventCounter()
+        private let isStarted = Mutex(false)
 
         init(_ server: RPCServer) {
             self.server = server
         }
+
+        /// Serves, the first time it is called.
+        func run() async {
+            let isFirst = self.isStarted.withLock { isStarted in
+                defer { isStarted = true }
+                return !isStarted
+            }
+            guard isFirst else { return }
+            await self.server.run()
+            self.ended.add()
+        }
+    }
+
+    private func serve(_ running: RunningServer) async {
+        await running.run()
+        self.servers.withLock { $0.unfinished.removeAll { $0 === running && $0.ended.count > 0 } }
     }
 
     private func bindPD() async throws {
@@ -160,6 +180,7 @@ public final class EmbeddedCluster: Sendable {
         let running = RunningServer(server)
         let isShutDown = self.servers.withLock { servers in
             servers.running[name] = running
+            servers.unfinished.append(running)
             return servers.isShutDown
         }
         if isShutDown { server.shutdown() }

@@ -36,7 +36,9 @@ public struct EmbeddedClusterError: Error, Hashable, Sendable {
         public static let cannotMerge = Code(value: .cannotMerge)
     }
 
+    /// What kind of error it is.
     public var code: Code
+    /// What was wrong, with the identifiers in question.
     public var message: String
 
     init(_ code: Code, _ message: String) {
@@ -67,5 +69,6 @@ public struct EmbeddedClusterError: Error, Hashable, Sendable {
 }
 
 extension EmbeddedClusterError: CustomStringConvertible {
+    /// The ``message``.
     public var description: String { self.message }
 }

@@ -1,12 +1,13 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVOrderedMap
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import TiKVOrderedMap
 
 /// A value of the raw API.
 struct RawValue: Sendable {

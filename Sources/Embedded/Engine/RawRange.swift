@@ -1,12 +1,13 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVOrderedMap
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import TiKVOrderedMap
 
 /// Keys in `start ..< end`; an empty end is the end of everything.
 struct RawRange: Sendable {

@@ -52,6 +52,7 @@ extension EmbeddedCluster {
         /// The server that gets the request.
         public var server: Server?
 
+        /// A scope; what is not named matches everything.
         public init(rpc: String? = nil, regionID: UInt64? = nil, server: Server? = nil) {
             self.rpc = rpc
             self.regionID = regionID
@@ -68,8 +69,10 @@ extension EmbeddedCluster {
     public struct Server: Hashable, Sendable {
         private let storeID: UInt64?
 
+        /// PD.
         public static let placementDriver = Server(storeID: nil)
 
+        /// The store with this id.
         public static func store(_ id: UInt64) -> Server { Server(storeID: id) }
 
         var isStore: Bool { self.storeID != nil }

@@ -7,6 +7,7 @@ extension EmbeddedCluster {
         private let arrivals = EventCounter()
         private let opening = EventCounter()
 
+        /// A gate that is closed.
         public init() {}
 
         /// Lets go of everything that waits and of all that is still to come.

@@ -41,7 +41,8 @@ struct FaultPlan: Sendable {
     /// The first fault that is for this request, used up by one.
     mutating func take(rpc: String, server: EmbeddedCluster.Server, regionID: UInt64?) -> EmbeddedCluster.Fault? {
         let index = self.entries.firstIndex {
-            $0.scope.matches(rpc: rpc, server: server, regionID: regionID) && (server.isStore || !$0.fault.isRegionError)
+            $0.scope.matches(rpc: rpc, server: server, regionID: regionID)
+                && (server.isStore || !$0.fault.isRegionError)
         }
         guard let index else { return nil }
         let fault = self.entries[index].fault

@@ -39,8 +39,10 @@ extension EmbeddedCluster {
             return .epochNotMatch(sent: target.epoch ?? region.epoch, current: region, regions: [])
         }
 
+        /// The store has no such region.
         public static let regionNotFound = Self { _, target, _ in .regionNotFound(target.regionID) }
 
+        /// The key lies outside the region.
         public static let keyNotInRegion = Self { region, target, _ in
             region.map { .keyNotInRegion(key: [], region: $0) } ?? .regionNotFound(target.regionID)
         }
@@ -50,12 +52,15 @@ extension EmbeddedCluster {
             .storeNotMatch(requested: target.storeID, actual: storeID &+ 1000)
         }
 
+        /// The peer on the store is another one than the request was for.
         public static let mismatchPeerID = Self { _, target, _ in
             .mismatchPeerID(requested: target.peerID, actual: target.peerID &+ 1000)
         }
 
+        /// The peer has just been made and has no data yet.
         public static let regionNotInitialized = Self { _, target, _ in .regionNotInitialized(target.regionID) }
 
+        /// The peer votes but holds no data.
         public static let isWitness = Self { _, target, _ in .isWitness(target.regionID) }
 
         // MARK: - Trying again
@@ -73,14 +78,18 @@ extension EmbeddedCluster {
             }
         }
 
+        /// The peer lost its leadership while it worked on the request.
         public static let staleCommand = Self { _, _, _ in .staleCommand }
 
+        /// The new leader does not know yet how far reads have gone.
         public static let maxTimestampNotSynced = Self { _, _, _ in .maxTimestampNotSynced }
 
+        /// A follower cannot tell yet how much it has to have applied.
         public static let readIndexNotReady = Self { _, target, _ in
             .readIndexNotReady(region: target.regionID, reason: "can not read index due to merge")
         }
 
+        /// The region is being merged and takes no writes.
         public static let proposalInMergingMode = Self { _, target, _ in .proposalInMergingMode(target.regionID) }
 
         /// A follower has not caught up with the timestamp of a read.
@@ -88,8 +97,10 @@ extension EmbeddedCluster {
             Self { _, target, _ in .dataIsNotReady(region: target.regionID, peer: target.peerID, safeTS: safeTS) }
         }
 
+        /// The region is being recovered from a loss of replicas.
         public static let recoveryInProgress = Self { _, target, _ in .recoveryInProgress(target.regionID) }
 
+        /// The request is for other buckets than the region has now, which these are.
         public static func bucketVersionNotMatch(version: UInt64, keys: [[UInt8]]) -> Self {
             Self { _, _, _ in .bucketVersionNotMatch(version: version, keys: keys) }
         }
@@ -101,14 +112,17 @@ extension EmbeddedCluster {
             Self { _, target, _ in .raftEntryTooLarge(region: target.regionID, size: size) }
         }
 
+        /// The disk is so full that the store takes no writes of this kind.
         public static let diskFull = Self { _, _, storeID in
             .diskFull(stores: [storeID], reason: "disk full, all the business data write forbiden")
         }
 
+        /// The region is being set back to an earlier version, by the flashback that started at this timestamp.
         public static func flashbackInProgress(startTS: UInt64) -> Self {
             Self { _, target, _ in .flashbackInProgress(region: target.regionID, startTS: startTS) }
         }
 
+        /// The request is part of a flashback that the region has not been prepared for.
         public static let flashbackNotPrepared = Self { _, target, _ in .flashbackNotPrepared(target.regionID) }
 
         /// A write may have happened or not.

@@ -1,14 +1,15 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftProtobuf
+import TiKVProto
+import TiKVTransport
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import SwiftProtobuf
-import TiKVProto
-import TiKVTransport
 
 extension PDService {
     /// Regions, and the changes of them that a client may ask PD for. Keys are taken as they are: a client that encodes

@@ -1,14 +1,15 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftProtobuf
+import TiKVProto
+import TiKVTransport
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import SwiftProtobuf
-import TiKVProto
-import TiKVTransport
 
 /// The `pdpb.PD` and `keyspacepb.Keyspace` services. There is one member, which leads.
 struct PDService: Sendable {
@@ -34,19 +35,21 @@ struct PDService: Sendable {
         take: @escaping @Sendable (inout ClusterModel, Request, UInt64) -> Taken,
         answer: @escaping @Sendable (Taken, Pdpb_ResponseHeader) -> Response
     ) {
-        services.register(method, unary: { (request: Request, call: ServerCall) async throws -> Response in
-            let fault = self.model.withLock { $0.begin(method.name, on: .placementDriver, regionID: nil) }
-            let perform: () throws -> Response = {
-                let clock = self.model.milliseconds
-                let (taken, clusterID) = try self.model.withLock { model in
-                    if let header = header(request) { try model.checkCluster(header) }
-                    return (take(&model, request, clock + model.clockOffsetMilliseconds), model.pdClusterID)
+        services.register(
+            method,
+            unary: { (request: Request, call: ServerCall) async throws -> Response in
+                let fault = self.model.withLock { $0.begin(method.name, on: .placementDriver, regionID: nil) }
+                let perform: () throws -> Response = {
+                    let clock = self.model.milliseconds
+                    let (taken, clusterID) = try self.model.withLock { model in
+                        if let header = header(request) { try model.checkCluster(header) }
+                        return (take(&model, request, clock + model.clockOffsetMilliseconds), model.pdClusterID)
+                    }
+                    return answer(taken, .with { $0.clusterID = clusterID })
                 }
-                return answer(taken, .with { $0.clusterID = clusterID })
-            }
-            guard let fault else { return try perform() }
-            return try await fault.run(call, regionErrorAnswer: { _ in Response() }, perform: perform)
-        })
+                guard let fault else { return try perform() }
+                return try await fault.run(call, regionErrorAnswer: { _ in Response() }, perform: perform)
+            })
     }
 
     // MARK: - Timestamps
@@ -59,11 +62,12 @@ struct PDService: Sendable {
                 let clock = self.model.milliseconds
                 return try self.model.withLock { try $0.tso(request, clock: clock) }
             }
-            let response = if let fault {
-                try await fault.run(call, regionErrorAnswer: { _ in Pdpb_TsoResponse() }, perform: perform)
-            } else {
-                try perform()
-            }
+            let response =
+                if let fault {
+                    try await fault.run(call, regionErrorAnswer: { _ in Pdpb_TsoResponse() }, perform: perform)
+                } else {
+                    try perform()
+                }
             try await stream.send(response)
         }
     }
@@ -83,7 +87,8 @@ extension ClusterModel {
         let now = clock + self.clockOffsetMilliseconds
         guard let last = self.oracle.allocate(count: request.count, milliseconds: now) else {
             throw RPCError(
-                .unknown, "generate timestamp failed, tso count should be positive and below 262144, got \(request.count)",
+                .unknown,
+                "generate timestamp failed, tso count should be positive and below 262144, got \(request.count)",
                 delivery: .answered)
         }
         var response = Pdpb_TsoResponse()

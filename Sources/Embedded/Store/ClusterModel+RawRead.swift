@@ -1,12 +1,13 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVProto
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import TiKVProto
 
 /// What a scan needs once the region has been checked. It runs over a snapshot, outside the model's lock.
 struct ScanPlan: Sendable {
@@ -19,7 +20,8 @@ struct ScanPlan: Sendable {
     func run(now: UInt64) -> [Kvrpcpb_KvPair] {
         var pairs: [Kvrpcpb_KvPair] = []
         for range in self.ranges {
-            let found = self.isReversed
+            let found =
+                self.isReversed
                 ? self.entries.reverseScan(range, limit: self.limit, now: now)
                 : self.entries.scan(range, limit: self.limit, now: now)
             for (key, bytes) in found {
@@ -95,7 +97,8 @@ extension ClusterModel {
             var end = [UInt8](range.endKey)
             if end.isEmpty && index + 1 < request.ranges.count { end = [UInt8](request.ranges[index + 1].startKey) }
             if !end.isEmpty {
-                let isOrdered = request.reverse
+                let isOrdered =
+                    request.reverse
                     ? end.lexicographicallyPrecedes(start) : start.lexicographicallyPrecedes(end)
                 if !isOrdered { throw .request("Invalid KeyRanges") }
             }

@@ -1,13 +1,14 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVOrderedMap
+import TiKVProto
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import TiKVOrderedMap
-import TiKVProto
 
 extension ClusterModel {
     mutating func rawPut(

@@ -1,14 +1,15 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftProtobuf
+import TiKVProto
+import TiKVTransport
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import SwiftProtobuf
-import TiKVProto
-import TiKVTransport
 
 /// The `tikvpb.Tikv` service of one store. It takes the model's lock once a request, for the checks and the entry or
 /// snapshot, and makes the answer outside.
@@ -31,6 +32,7 @@ struct StoreService: Sendable {
         services.register(TikvpbTikvRPC.rawChecksum, unary: self.rawChecksum)
         services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
         services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
+        services.registerBatchCommands()
     }
 
     /// Runs one request: notes it, lets faults happen to it, takes what it needs from the model, and answers.

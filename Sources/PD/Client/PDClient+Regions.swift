@@ -1,13 +1,14 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import Synchronization
+import TiKVProto
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import Synchronization
-import TiKVProto
 
 extension PDClient {
     /// The region that holds a key; nil where PD knows none.

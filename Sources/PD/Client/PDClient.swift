@@ -191,7 +191,8 @@ package actor PDClient {
             guard remaining > .zero, !Task.isCancelled else { break }
             let outcome: MemberTracker.Outcome
             do throws(RPCError) {
-                outcome = try await self.members(at: address, timeout: min(self.configuration.requestTimeout, remaining))
+                outcome = try await self.members(
+                    at: address, timeout: min(self.configuration.requestTimeout, remaining))
             } catch {
                 switch PDVerdict(error, isCancelled: Task.isCancelled) {
                 case .leaderLost(let reason, let isSilence):

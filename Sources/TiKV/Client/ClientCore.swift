@@ -31,6 +31,8 @@ final class ClientCore: Sendable {
         let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
         var connection = ConnectionConfiguration()
         connection.connectTimeout = configuration.connection.connectTimeout
+        let batchSize = configuration.connection.maximumBatchSize
+        connection.batch = batchSize > 0 ? BatchConfiguration(maxBatchSize: batchSize) : nil
         let connections = connection
 
         let (background, input) = AsyncStream.makeStream(of: Background.self)

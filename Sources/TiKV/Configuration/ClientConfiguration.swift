@@ -15,11 +15,16 @@ public struct ClientConfiguration: Sendable {
     /// How long calls under way may still take when the client is stopped gracefully; default 5 s.
     public var shutdownTimeout: Duration
 
+    /// Talking to PD.
     public var pd: PD
+    /// Connections, to PD and to stores.
     public var connection: Connection
+    /// What is remembered of where regions are.
     public var regionCache: RegionCache
+    /// Raw key-value calls.
     public var raw: Raw
 
+    /// A configuration; what is not named has its default.
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5), pd: PD = .init(),
         connection: Connection = .init(), regionCache: RegionCache = .init(), raw: Raw = .init()
@@ -39,6 +44,7 @@ extension ClientConfiguration {
         /// How long one member of PD may take to answer before another is asked; default 3 s.
         public var requestTimeout: Duration
 
+        /// Settings; what is not named has its default.
         public init(requestTimeout: Duration = .seconds(3)) {
             self.requestTimeout = requestTimeout
         }
@@ -52,9 +58,18 @@ extension ClientConfiguration {
         /// Connections to each store, over which calls are spread; default 4, at least 1.
         public var connectionsPerStore: Int
 
-        public init(connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4) {
+        /// Requests that go to a store in one message of its `BatchCommands` stream; default 128. Requests made at the same
+        /// time share a message, none waits for company. 0 sends each request as a call of its own, as is done anyway with
+        /// stores that have no such stream.
+        public var maximumBatchSize: Int
+
+        /// Settings; what is not named has its default.
+        public init(
+            connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4, maximumBatchSize: Int = 128
+        ) {
             self.connectTimeout = connectTimeout
             self.connectionsPerStore = connectionsPerStore
+            self.maximumBatchSize = maximumBatchSize
         }
     }
 
@@ -69,6 +84,7 @@ extension ClientConfiguration {
         /// Regions asked of PD at once where many keys or a range are looked up; default 128, at least 1.
         public var loadBatchSize: Int
 
+        /// Settings; what is not named has its default.
         public init(
             timeToLive: Duration = .seconds(600), timeToLiveJitter: Duration = .seconds(60), loadBatchSize: Int = 128
         ) {
@@ -99,6 +115,7 @@ extension ClientConfiguration {
         /// Requests that one call over many regions has under way at once; default 16, at least 1.
         public var maximumConcurrency: Int
 
+        /// Settings; what is not named has its default.
         public init(
             columnFamily: ColumnFamily = .default, maximumKeySize: Int = 8192, batchKeyLimit: Int = 512,
             batchPutSizeLimit: Int = 16 * 1024, scanPageSize: Int = 1024, maximumConcurrency: Int = 16

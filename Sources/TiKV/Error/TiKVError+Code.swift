@@ -76,5 +76,6 @@ extension TiKVError {
 }
 
 extension TiKVError.Code: CustomStringConvertible {
+    /// The name of the code, `deadlineExceeded` for one.
     public var description: String { self.wrapped.rawValue }
 }

@@ -13,7 +13,8 @@ extension TiKVError {
                 isOutcomeUnknown: true)
         }
         return TiKVError(
-            .undetermined, "a write may or may not have taken effect: \(self.message)", detail: self.detail, cause: self,
+            .undetermined, "a write may or may not have taken effect: \(self.message)", detail: self.detail,
+            cause: self,
             attempts: self.attempts)
     }
 

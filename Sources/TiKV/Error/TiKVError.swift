@@ -16,6 +16,7 @@ public struct TiKVError: Error, Sendable {
         /// Why it failed.
         public var reason: String
 
+        /// A failed try.
         public init(address: String, reason: String) {
             self.address = address
             self.reason = reason
@@ -98,12 +99,14 @@ public struct TiKVError: Error, Sendable {
 }
 
 extension TiKVError: CustomStringConvertible, CustomDebugStringConvertible {
+    /// The code and the message, without user data, so that it may be logged.
     public var description: String {
         var text = "\(self.code): \(self.message)"
         if self.isOutcomeUnknown, self.code != .undetermined { text += " (the write may have taken effect)" }
         return text
     }
 
+    /// All there is to know: also what the server said, the attempts and the cause, which may hold user data.
     public var debugDescription: String {
         var text = self.description
         if !self.detail.isEmpty { text += "; the server said: \(self.detail)" }

@@ -14,7 +14,9 @@ enum ByteText {
             case 0x20..<0x7f:
                 text.append(byte)
             default:
-                text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "x"), Self.hex(byte >> 4), Self.hex(byte & 15)])
+                text.append(contentsOf: [
+                    UInt8(ascii: "\\"), UInt8(ascii: "x"), Self.hex(byte >> 4), Self.hex(byte & 15),
+                ])
             }
         }
         return String(decoding: text, as: UTF8.self)

@@ -12,6 +12,7 @@ import TiKVOrderedMap
 ///
 /// A key is user data: ``description`` says no more than its length, ``debugDescription`` shows the bytes.
 public struct Key: Sendable, Hashable {
+    /// The bytes of the key.
     public var bytes: [UInt8]
 
     /// A key of no bytes. TiKV stores nothing under it; as the end of a ``KeyRange`` it stands for "no end".
@@ -19,6 +20,7 @@ public struct Key: Sendable, Hashable {
         self.bytes = []
     }
 
+    /// A key of these bytes.
     public init(_ bytes: some Sequence<UInt8>) {
         self.bytes = [UInt8](bytes)
     }
@@ -28,8 +30,10 @@ public struct Key: Sendable, Hashable {
         self.bytes = [UInt8](string.utf8)
     }
 
+    /// Whether there are no bytes.
     public var isEmpty: Bool { self.bytes.isEmpty }
 
+    /// How many bytes there are.
     public var count: Int { self.bytes.count }
 
     /// The least key after this one: the same bytes and a zero byte.
@@ -42,18 +46,21 @@ public struct Key: Sendable, Hashable {
 }
 
 extension Key: Comparable {
+    /// TiKV's order: bytewise, a prefix before what it is a prefix of.
     public static func < (lhs: Key, rhs: Key) -> Bool {
         KeyOrder.isLess(lhs.bytes, rhs.bytes)
     }
 }
 
 extension Key: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
+    /// The UTF-8 bytes of the literal.
     public init(stringLiteral value: String) {
         self.bytes = [UInt8](value.utf8)
     }
 }
 
 extension Key: ExpressibleByArrayLiteral {
+    /// A key of these bytes.
     public init(arrayLiteral elements: UInt8...) {
         self.bytes = elements
     }

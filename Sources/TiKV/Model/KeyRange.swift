@@ -50,28 +50,34 @@ public struct KeyRange: Sendable, Hashable {
     /// Whether the end lies before the start, which is taken for a mistake.
     public var isReversed: Bool { !self.end.isEmpty && self.end < self.start }
 
+    /// Whether the key lies in the range.
     public func contains(_ key: Key) -> Bool {
         key >= self.start && (self.end.isEmpty || key < self.end)
     }
 }
 
 extension KeyRange {
+    /// The same keys.
     public init(_ range: Range<Key>) {
         self.init(start: range.lowerBound, end: range.upperBound)
     }
 
+    /// The same keys, the last one included.
     public init(_ range: ClosedRange<Key>) {
         self.init(start: range.lowerBound, end: range.upperBound.next)
     }
 
+    /// The keys from this one on.
     public init(_ range: PartialRangeFrom<Key>) {
         self.init(start: range.lowerBound)
     }
 
+    /// The keys before this one.
     public init(_ range: PartialRangeUpTo<Key>) {
         self.init(end: range.upperBound)
     }
 
+    /// The keys up to and including this one.
     public init(_ range: PartialRangeThrough<Key>) {
         self.init(end: range.upperBound.next)
     }
@@ -81,6 +87,7 @@ extension KeyRange: CustomStringConvertible, CustomDebugStringConvertible {
     /// The lengths of the bounds only, since keys are user data.
     public var description: String { "\(self.start)..<\(self.end.isEmpty ? "end" : "\(self.end)")" }
 
+    /// The bounds: printable ASCII as it is, the rest as `\xNN`.
     public var debugDescription: String {
         "\(self.start.debugDescription)..<\(self.end.isEmpty ? "end" : self.end.debugDescription)"
     }

@@ -6,6 +6,7 @@
 /// A value is user data: ``description`` says no more than its length, ``debugDescription`` shows the bytes. Where it is
 /// text, `String(decoding: value.bytes, as: UTF8.self)` gives it.
 public struct Value: Sendable, Hashable {
+    /// The bytes of the value.
     public var bytes: [UInt8]
 
     /// A value of no bytes.
@@ -13,6 +14,7 @@ public struct Value: Sendable, Hashable {
         self.bytes = []
     }
 
+    /// A value of these bytes.
     public init(_ bytes: some Sequence<UInt8>) {
         self.bytes = [UInt8](bytes)
     }
@@ -22,18 +24,22 @@ public struct Value: Sendable, Hashable {
         self.bytes = [UInt8](string.utf8)
     }
 
+    /// Whether there are no bytes.
     public var isEmpty: Bool { self.bytes.isEmpty }
 
+    /// How many bytes there are.
     public var count: Int { self.bytes.count }
 }
 
 extension Value: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
+    /// The UTF-8 bytes of the literal.
     public init(stringLiteral value: String) {
         self.bytes = [UInt8](value.utf8)
     }
 }
 
 extension Value: ExpressibleByArrayLiteral {
+    /// A value of these bytes.
     public init(arrayLiteral elements: UInt8...) {
         self.bytes = elements
     }

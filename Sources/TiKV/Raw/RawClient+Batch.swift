@@ -1,13 +1,14 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVPD
+import TiKVProto
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import TiKVPD
-import TiKVProto
 
 extension RawClient {
     /// The values of many keys.

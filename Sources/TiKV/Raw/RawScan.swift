@@ -1,13 +1,14 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVPD
+import TiKVProto
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import TiKVPD
-import TiKVProto
 
 extension RawClient {
     /// The pairs of a range, in order.
@@ -43,7 +44,9 @@ extension RawClient {
 /// Every iteration reads anew. Cancelling the task ends it with ``TiKVError/Code/cancelled``; after an error the iteration is
 /// over.
 public struct RawScan: AsyncSequence, Sendable {
+    /// A key and its value; the value is empty in a scan of keys only.
     public typealias Element = KeyValue
+    /// What an iteration throws.
     public typealias Failure = TiKVError
 
     let client: RawClient
@@ -54,6 +57,7 @@ public struct RawScan: AsyncSequence, Sendable {
     let columnFamily: String
     let timeout: Duration
 
+    /// Starts reading at the beginning.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(scan: self)
     }

@@ -45,7 +45,8 @@ struct RegionCall: Sendable {
     /// The error for a call whose time is over: it says what kept it from succeeding.
     func expired(cause: TiKVError? = nil) -> TiKVError {
         guard let failure = self.lastFailure else {
-            return TiKVError(.deadlineExceeded, "no answer came before the deadline", cause: cause, attempts: self.attempts)
+            return TiKVError(
+                .deadlineExceeded, "no answer came before the deadline", cause: cause, attempts: self.attempts)
         }
         let kind = self.backoff.longest.map { " (waited for \($0.name) most)" } ?? ""
         return TiKVError(

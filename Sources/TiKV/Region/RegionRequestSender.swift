@@ -61,9 +61,12 @@ final class RegionRequestSender: Sendable {
     func locate(_ key: [UInt8], _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(containing: key, now: self.clock.now) { return region }
         while true {
-            if let region = try await self.loaded(&call, { deadline async throws(TiKVError) in
-                try await self.cache.load(containing: key, deadline: deadline)
-            }) {
+            if let region = try await self.loaded(
+                &call,
+                { deadline async throws(TiKVError) in
+                    try await self.cache.load(containing: key, deadline: deadline)
+                })
+            {
                 return region
             }
         }
@@ -73,9 +76,12 @@ final class RegionRequestSender: Sendable {
     func locate(before key: [UInt8], _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(before: key, now: self.clock.now) { return region }
         while true {
-            if let region = try await self.loaded(&call, { deadline async throws(TiKVError) in
-                try await self.cache.load(before: key, deadline: deadline)
-            }) {
+            if let region = try await self.loaded(
+                &call,
+                { deadline async throws(TiKVError) in
+                    try await self.cache.load(before: key, deadline: deadline)
+                })
+            {
                 return region
             }
         }
@@ -85,10 +91,13 @@ final class RegionRequestSender: Sendable {
     func locate(startOf span: KeySpan, _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(containing: span.start, now: self.clock.now) { return region }
         while true {
-            if let region = try await self.loaded(&call, { deadline async throws(TiKVError) in
-                try await self.cache.load(span: span, deadline: deadline)
-                return self.cache.known(containing: span.start, now: self.clock.now)
-            }) {
+            if let region = try await self.loaded(
+                &call,
+                { deadline async throws(TiKVError) in
+                    try await self.cache.load(span: span, deadline: deadline)
+                    return self.cache.known(containing: span.start, now: self.clock.now)
+                })
+            {
                 return region
             }
         }

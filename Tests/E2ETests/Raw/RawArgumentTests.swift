@@ -91,10 +91,11 @@ import TiKVEmbedded
         }
     }
 
-    @Test(arguments: [
-        [], [""], ["127.0.0.1:port"], ["127.0.0.1:99999"], ["a b:1"], ["127.0.0.1:2379", "x:y"], ["::1"],
-        ["http://127.0.0.1:2379/path"],
-    ] as [[String]])
+    @Test(
+        arguments: [
+            [], [""], ["127.0.0.1:port"], ["127.0.0.1:99999"], ["a b:1"], ["127.0.0.1:2379", "x:y"], ["::1"],
+            ["http://127.0.0.1:2379/path"],
+        ] as [[String]])
     func addressesThatAreNoneAreRefused(addresses: [String]) {
         let error = #expect(throws: TiKVError.self) { try RawClient(pd: addresses) }
         #expect(error?.code == .invalidArgument)

@@ -8,7 +8,9 @@ import TiKVEmbedded
 /// Scans and range deletes, held against a model.
 @Suite(.timeLimit(.minutes(2))) struct RawScanTests {
     /// 3000 keys over a dozen regions, with gaps, and region bounds both on keys and between them.
-    private static let splits: [[UInt8]] = [[0x01], [0x10], [0x10, 0x00], [0x20, 0x80], [0x21], [0x55], [0x80], [0x80, 0xff], [0xf0]]
+    private static let splits: [[UInt8]] = [
+        [0x01], [0x10], [0x10, 0x00], [0x20, 0x80], [0x21], [0x55], [0x80], [0x80, 0xff], [0xf0],
+    ]
 
     private func fill(_ space: TestCluster.Space, count: Int, seed: UInt64) async throws -> ModelMap {
         var random = SeededRandom(seed)

@@ -64,9 +64,11 @@ import TiKV
         #expect(!open.isEmpty && !open.isReversed)
     }
 
-    @Test(arguments: [
-        ([0x61], [0x62]), ([0x61, 0xff], [0x62]), ([0xff], []), ([0xff, 0xff], []), ([], []), ([0x01, 0xff, 0xff], [0x02]),
-    ] as [([UInt8], [UInt8])])
+    @Test(
+        arguments: [
+            ([0x61], [0x62]), ([0x61, 0xff], [0x62]), ([0xff], []), ([0xff, 0xff], []), ([], []),
+            ([0x01, 0xff, 0xff], [0x02]),
+        ] as [([UInt8], [UInt8])])
     func prefixesEndAtTheNextPrefix(prefix: [UInt8], end: [UInt8]) {
         let range = KeyRange.prefix(Key(prefix))
         #expect(range.start.bytes == prefix)

@@ -33,13 +33,17 @@ import TiKVPD
     func everyScanEqualsTheModel(seed: UInt64) throws {
         var random = SplitMix(seed: seed)
         func key() -> [UInt8] {
-            (0..<Int.random(in: 1...3, using: &random)).map { _ in [0, 1, 127, 254, 255].randomElement(using: &random)! }
+            (0..<Int.random(in: 1...3, using: &random)).map { _ in [0, 1, 127, 254, 255].randomElement(using: &random)!
+            }
         }
         let keys = Set((0..<40).map { _ in key() }).sorted { KeyOrder.isLess($0, $1) }
-        let splits = Set((0..<Int.random(in: 0...6, using: &random)).map { _ in key() }).sorted { KeyOrder.isLess($0, $1) }
+        let splits = Set((0..<Int.random(in: 0...6, using: &random)).map { _ in key() }).sorted {
+            KeyOrder.isLess($0, $1)
+        }
         let bounds = [[]] + splits + [[]]
         var range = KeyRange(
-            start: Bool.random(using: &random) ? Key() : Key(key()), end: Bool.random(using: &random) ? Key() : Key(key()))
+            start: Bool.random(using: &random) ? Key() : Key(key()),
+            end: Bool.random(using: &random) ? Key() : Key(key()))
         if range.isReversed { swap(&range.start, &range.end) }
         let limit = Bool.random(using: &random) ? nil : Int.random(in: 0...15, using: &random)
         let isReversed = Bool.random(using: &random)
@@ -55,7 +59,8 @@ import TiKVPD
                 (0...splits.count).first { index in
                     let (start, end) = (bounds[index], bounds[index + 1])
                     if !isReversed {
-                        return !KeyOrder.isLess(pager.start, start) && (end.isEmpty || KeyOrder.isLess(pager.start, end))
+                        return !KeyOrder.isLess(pager.start, start)
+                            && (end.isEmpty || KeyOrder.isLess(pager.start, end))
                     }
                     if pager.end.isEmpty { return end.isEmpty }
                     return KeyOrder.isLess(start, pager.end) && (end.isEmpty || !KeyOrder.isLess(end, pager.end))

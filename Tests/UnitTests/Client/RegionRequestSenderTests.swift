@@ -56,7 +56,9 @@ import TiKVTransport
 
     @Test func duringAnElectionThePeersAreTriedInTurn() async throws {
         let harness = Harness([.sample(1)])
-        for store in ["store1", "store2"] { harness.on(store) { _ in Harness.regionError { $0.notLeader.regionID = 1 } } }
+        for store in ["store1", "store2"] {
+            harness.on(store) { _ in Harness.regionError { $0.notLeader.regionID = 1 } }
+        }
         harness.on("store3") { _ in Harness.value("v") }
         _ = try await harness.get()
         #expect(harness.hosts == ["store1", "store2", "store3"])
@@ -94,7 +96,8 @@ import TiKVTransport
 
     @Test func aRegionThatIsGoneIsAskedOfPD() async throws {
         let harness = Harness([.sample(1)])
-        harness.on("store1", Harness.sequence([Harness.regionError { $0.regionNotFound.regionID = 1 }, Harness.value("v")]))
+        harness.on(
+            "store1", Harness.sequence([Harness.regionError { $0.regionNotFound.regionID = 1 }, Harness.value("v")]))
         _ = try await harness.get()
         #expect(harness.regions.questions == ["region", "store 1", "region"])
     }
@@ -118,7 +121,8 @@ import TiKVTransport
                 error.epochNotMatch.currentRegions = [region]
             }
         }
-        let error = await self.code { () async throws(TiKVError) in _ = try await harness.get("a", timeout: .seconds(2)) }
+        let error = await self.code { () async throws(TiKVError) in _ = try await harness.get("a", timeout: .seconds(2))
+        }
         #expect(error?.code == .regionUnavailable)
         harness.regions.change { $0.regions = [.sample(2, "", "m", epoch: RegionEpoch(confVer: 1, version: 2))] }
         #expect(try await harness.get("a") == Harness.value("v"))

@@ -106,7 +106,8 @@ import TiKVPD
         let harness = PipelineHarness(Self.regions)
         do throws(TiKVError) {
             // One at a time, the last region first: what comes after the failure is never begun.
-            _ = try await self.run(harness, "ace", isWrite: isWrite, concurrency: 1) { keys, region, call throws(TiKVError) in
+            _ = try await self.run(harness, "ace", isWrite: isWrite, concurrency: 1) {
+                keys, region, call throws(TiKVError) in
                 if siblingsSucceed, region.id != 3 { return keys }
                 call.isOutcomeUnknown = isUnknown
                 throw TiKVError(.entryTooLarge, "too large")

@@ -67,16 +67,18 @@ import TiKVOrderedMap
     }
 
     /// Random operations against a sorted array; every look-up, both directions, and snapshots that must not move.
-    @Test(arguments: 0..<12) func agreesWithASortedArray(seed: Int) {
+    @Test(arguments: 0..<16) func agreesWithASortedArray(seed: Int) {
         var random = SplitMix(seed: UInt64(seed))
         var map = OrderedMap<Int>()
         var model = SortedArrayModel()
         var snapshots: [(OrderedMap<Int>, SortedArrayModel)] = []
         // Few different keys make hits likely; many make deep trees.
         let space = [40, 600, 5_000, 30_000][seed % 4]
+        // Keys that begin alike, for longer than the map looks at once, and now and then one that does not.
+        let prefix = Array("a prefix of some length/".utf8.prefix([0, 3, 8, 24][seed / 4]))
         for step in 0..<4_000 {
-            let key = self.key(Int.random(in: 0..<space, using: &random), random: &random)
-            let other = self.key(Int.random(in: 0..<space, using: &random), random: &random)
+            let key = self.key(Int.random(in: 0..<space, using: &random), below: prefix, random: &random)
+            let other = self.key(Int.random(in: 0..<space, using: &random), below: prefix, random: &random)
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<60:
                 #expect(map.updateValue(step, forKey: key) == model.set(key, step))
@@ -90,13 +92,17 @@ import TiKVOrderedMap
                 snapshots.append((map, model))
             case 88..<92:
                 let length = Int.random(in: 0..<300, using: &random)
-                #expect(map.ascending(from: key).prefix(length).map(\.value) == model.ascending(key).prefix(length).map(\.1))
+                #expect(
+                    map.ascending(from: key).prefix(length).map(\.value) == model.ascending(key).prefix(length).map(\.1)
+                )
             case 92..<96:
                 let length = Int.random(in: 0..<300, using: &random)
-                #expect(map.descending(before: key).prefix(length).map(\.value)
-                    == model.descending(key, orEqual: false).prefix(length).map(\.1))
-                #expect(map.descending(through: key).prefix(3).map(\.value)
-                    == model.descending(key, orEqual: true).prefix(3).map(\.1))
+                #expect(
+                    map.descending(before: key).prefix(length).map(\.value)
+                        == model.descending(key, orEqual: false).prefix(length).map(\.1))
+                #expect(
+                    map.descending(through: key).prefix(3).map(\.value)
+                        == model.descending(key, orEqual: true).prefix(3).map(\.1))
             default:
                 #expect(map[key] == model.ascending(key).first.flatMap { $0.0 == key ? $0.1 : nil })
                 #expect(map.floor(key)?.value == model.descending(key, orEqual: true).first?.1)
@@ -121,8 +127,14 @@ import TiKVOrderedMap
     }
 
     /// Keys of several lengths, so that prefixes of each other occur.
-    private func key(_ number: Int, random: inout SplitMix) -> [UInt8] {
-        Array(self.key(number).suffix(Int.random(in: 1...4, using: &random)))
+    private func key(_ number: Int, below prefix: [UInt8], random: inout SplitMix) -> [UInt8] {
+        let key = Array(self.key(number).suffix(Int.random(in: 1...4, using: &random)))
+        switch Int.random(in: 0..<200, using: &random) {
+        case 0: return key
+        case 1: return Array(prefix.dropLast())
+        case 2: return prefix + key + [UInt8](repeating: 0, count: 9)
+        default: return prefix + key
+        }
     }
 }
 

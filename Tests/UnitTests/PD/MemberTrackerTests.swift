@@ -60,7 +60,8 @@ import TiKVTransport
 
     @Test func addressesThatAreNoneAreLeftOut() {
         var tracker = MemberTracker(endpoints: [self.a])
-        let answer = MemberTracker.Answer(clusterID: 1, members: [["://"], ["unix:x", "http://c:2379"]], leader: ["?:x"])
+        let answer = MemberTracker.Answer(
+            clusterID: 1, members: [["://"], ["unix:x", "http://c:2379"]], leader: ["?:x"])
         #expect(tracker.received(answer) == .noLeader)
         #expect(tracker.candidates == [self.c, self.a])
     }

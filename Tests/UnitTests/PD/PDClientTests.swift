@@ -56,7 +56,9 @@ import TiKVTransport
                     member.clientUrls = ["http://\(name):2379"]
                     response.members.append(member)
                 }
-                if let leader = state.beliefs[name] ?? state.leader { response.leader.clientUrls = ["http://\(leader):2379"] }
+                if let leader = state.beliefs[name] ?? state.leader {
+                    response.leader.clientUrls = ["http://\(leader):2379"]
+                }
                 return response
             }
             guard state.leader == name else { throw RPCError(.unavailable, "not leader", delivery: .answered) }
