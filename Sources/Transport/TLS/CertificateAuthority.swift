@@ -7,7 +7,7 @@ internal import COpenSSL
 /// cluster can serve TLS without any file or tool.
 ///
 /// Keys are on the curve P-256, and are never written anywhere by this type.
-@safe package struct CertificateAuthority {
+@safe package struct CertificateAuthority: Sendable {
     /// What one certificate is to say.
     package struct Request: Sendable {
         /// The subject's common name.

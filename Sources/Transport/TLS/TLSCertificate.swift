@@ -4,7 +4,10 @@
 internal import COpenSSL
 
 /// The owner of one certificate in memory.
-@safe final class TLSCertificate {
+///
+/// `@unchecked Sendable`: nothing changes a certificate once it is read or signed, and OpenSSL counts references and
+/// fills its caches under locks of its own.
+@safe final class TLSCertificate: @unchecked Sendable {
     /// Valid as long as this object.
     @unsafe let pointer: OpaquePointer
 
@@ -43,7 +46,9 @@ internal import COpenSSL
 }
 
 /// The owner of one private key in memory.
-@safe final class TLSPrivateKey {
+///
+/// `@unchecked Sendable`: as for certificates.
+@safe final class TLSPrivateKey: @unchecked Sendable {
     /// Valid as long as this object.
     @unsafe let pointer: OpaquePointer
 
