@@ -88,6 +88,8 @@ package import NIOCore
     }
 
     deinit {
+        // Else OpenSSL takes a connection that merely broke for an attack, and makes its tickets useless.
+        unsafe SSL_set_shutdown(self.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         unsafe SSL_free(self.ssl)
     }
 

@@ -27,12 +27,26 @@ import Testing
         func errorCaught(context: ChannelHandlerContext, error: any Error) { self.errors.append(error) }
     }
 
+    /// Stands for a socket that can close its sending half alone, which an embedded channel cannot.
+    final class HalfClosing: ChannelOutboundHandler {
+        typealias OutboundIn = ByteBuffer
+
+        var isOutputClosed = false
+
+        func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+            guard mode == .output else { return context.close(mode: mode, promise: promise) }
+            self.isOutputClosed = true
+            promise?.succeed()
+        }
+    }
+
     /// Two channels that are each other's peer.
     struct Link {
         let client = EmbeddedChannel()
         let server = EmbeddedChannel()
         let clientSeen = Recorder()
         let serverSeen = Recorder()
+        let serverSocket = HalfClosing()
         let handshakes = TLSHandshakes()
 
         init(_ client: TLSConfiguration, _ server: TLSConfiguration) throws {
@@ -42,7 +56,7 @@ import Testing
             let serverHandler = try TLSHandler.server(
                 TLSContext(server, .server), handshakes: self.handshakes, logger: logger)
             try self.client.pipeline.syncOperations.addHandlers([clientHandler, self.clientSeen])
-            try self.server.pipeline.syncOperations.addHandlers([serverHandler, self.serverSeen])
+            try self.server.pipeline.syncOperations.addHandlers([self.serverSocket, serverHandler, self.serverSeen])
         }
 
         func connect() throws {
@@ -170,6 +184,7 @@ import Testing
         try link.connect()
         #expect((link.clientSeen.errors.first as? TLSError)?.reason == .certificateRequired)
         // The server has not hung up: it drops what still comes, and goes when its time is over.
+        #expect(link.serverSocket.isOutputClosed)
         #expect(link.server.isActive && link.serverSeen.active == 0 && link.handshakes.count == 1)
         try link.server.writeInbound(ByteBuffer(string: "anything"))
         #expect(link.serverSeen.received.isEmpty && link.serverSeen.errors.isEmpty)
