@@ -69,6 +69,9 @@ package actor Connection: HTTP2Endpoint {
     private var keepAlive: KeepAlive?
     private var keepAliveTimer: Scheduled<Void>?
     private var drainTimer: Scheduled<Void>?
+    private var drainEnd: NIODeadline?
+    /// Streams whose senders wait for the peer's window.
+    private var blockedStreams: [HTTP2Stream] = []
     private var isReading = false
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
 
@@ -99,13 +102,14 @@ package actor Connection: HTTP2Endpoint {
     // MARK: - Calls
 
     /// One message there, one back.
-    nonisolated func unary(path: String, message: [UInt8], options: CallOptions) async throws(RPCError) -> [UInt8] {
+    nonisolated func unary(
+        path: String, message: [UInt8], metadata: Metadata, deadline: NIODeadline?
+    ) async throws(RPCError) -> [UInt8] {
         let handle = CallHandle()
-        let deadline = options.timeout.map { NIODeadline.after($0) }
         return try await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let start = CallStart(
-                    path: path, message: message, metadata: options.metadata, deadline: deadline, handle: handle,
+                    path: path, message: message, metadata: metadata, deadline: deadline, handle: handle,
                     completion: .unary(continuation))
                 self.onLoop(self.eventLoop) { $0.start(start) }
             }
@@ -115,13 +119,14 @@ package actor Connection: HTTP2Endpoint {
     }
 
     /// Opens a stream; returns its handle once the request is on its way.
-    nonisolated func openStream(path: String, options: CallOptions) async throws(RPCError) -> CallHandle {
+    nonisolated func openStream(
+        path: String, metadata: Metadata, deadline: NIODeadline?
+    ) async throws(RPCError) -> CallHandle {
         let handle = CallHandle()
-        let deadline = options.timeout.map { NIODeadline.after($0) }
         let failure: RPCError? = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let start = CallStart(
-                    path: path, message: nil, metadata: options.metadata, deadline: deadline, handle: handle,
+                    path: path, message: nil, metadata: metadata, deadline: deadline, handle: handle,
                     completion: .stream(opened: continuation))
                 self.onLoop(self.eventLoop) { $0.start(start) }
             }
@@ -172,6 +177,11 @@ package actor Connection: HTTP2Endpoint {
     }
 
     // MARK: - End
+
+    /// Takes no new calls from here on, and closes when those under way have ended.
+    package nonisolated func leave() {
+        self.onLoop(self.eventLoop) { $0.drain() }
+    }
 
     /// Closes the connection and returns when it is closed.
     ///
@@ -294,7 +304,14 @@ package actor Connection: HTTP2Endpoint {
             let error = RPCError(.cancelled, "the call is at its end", delivery: .unknown, peer: "\(self.address)")
             return continuation.resume(returning: error)
         }
-        guard !call.isHalfClosed, !call.response.isEnded else {
+        if call.response.isEnded {
+            let gone = RPCError(.cancelled, "the call is at its end", peer: "\(self.address)")
+            guard case .stream(let inbound) = call.kind, case .failure(let error)? = inbound.ending else {
+                return continuation.resume(returning: gone)
+            }
+            return continuation.resume(returning: error)
+        }
+        guard !call.isHalfClosed else {
             let error = RPCError(.failedPrecondition, "the stream takes no more messages", peer: "\(self.address)")
             return continuation.resume(returning: error)
         }
@@ -304,6 +321,7 @@ package actor Connection: HTTP2Endpoint {
             continuation.resume(returning: nil)
         } else {
             self.calls[slot]?.senders.append(continuation)
+            self.blockedStreams.append(call.stream)
         }
     }
 
@@ -414,10 +432,23 @@ package actor Connection: HTTP2Endpoint {
     }
 
     private func forget(_ slot: Int) {
-        self.calls[slot]?.handle.slot = nil
+        guard let call = self.calls[slot] else { return }
+        call.handle.slot = nil
         self.calls[slot] = nil
         self.callCount -= 1
+        // Where the stream is still open, its slot is given back when it is closed.
+        if call.isClosed { self.link.session.release(call.stream) }
         self.closeIfDrained()
+    }
+
+    /// The stream is gone. A call that is kept for its reader keeps the slot, so that no other call takes its place.
+    private func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
+        guard stream.slot < self.calls.count, self.calls[stream.slot]?.stream == stream else {
+            return self.link.session.release(stream)
+        }
+        self.calls[stream.slot]?.isClosed = true
+        let complaint = code == .noError ? nil : self.link.session.takeComplaint()
+        self.handle(stream, reset: .never) { $0.closed(code, complaint: complaint) }
     }
 
     // MARK: - Events of the session
@@ -432,8 +463,7 @@ package actor Connection: HTTP2Endpoint {
             case .endStream(let stream):
                 self.handle(stream, reset: .ifUnfinished) { $0.endStream() }
             case .closed(let stream, let code):
-                let complaint = self.link.session.lastComplaint
-                self.handle(stream, reset: .never) { $0.closed(code, complaint: complaint) }
+                self.streamClosed(stream, code)
             case .settings:
                 self.becomeReady()
             case .pong:
@@ -631,13 +661,18 @@ package actor Connection: HTTP2Endpoint {
         if case .closed = self.state { return continuation.resume() }
         self.closeWaiters.append(continuation)
         let closed = RPCError(.unavailable, "the connection was closed by this client")
-        guard let grace, case .ready = self.state else {
-            if grace != nil, case .draining = self.state { return }
+        guard let grace, self.isOpenForCalls || self.isDraining else {
             self.link.session.goAway(.noError)
             return self.fail(closed)
         }
-        self.drainTimer = self.eventLoop.scheduleTask(in: TimeAmount(clamping: grace)) { [weak self] in
-            self?.assumeIsolated { $0.fail(closed) }
+        // Of several who close, the one with the least patience counts.
+        let end = NIODeadline.after(grace)
+        if self.drainEnd.map({ end < $0 }) ?? true {
+            self.drainEnd = end
+            self.drainTimer?.cancel()
+            self.drainTimer = self.eventLoop.scheduleTask(deadline: end) { [weak self] in
+                self?.assumeIsolated { $0.fail(closed) }
+            }
         }
         self.drain()
     }
@@ -648,7 +683,8 @@ package actor Connection: HTTP2Endpoint {
         error.peer = self.address.description
         switch self.state {
         case .closed: return
-        case .connecting, .ready, .draining: break
+        case .connecting: error.delivery = .notSent
+        case .ready, .draining: break
         }
         self.state = .closed(error)
         self.connectTimer?.cancel()
@@ -688,7 +724,8 @@ package actor Connection: HTTP2Endpoint {
     }
 
     private func lookAtKeepAlive() {
-        guard let action = self.keepAlive?.look(at: .now()) else { return }
+        guard let action = self.keepAlive?.look(
+                at: .now(), mayProbe: self.configuration.keepAliveWithoutCalls || self.callCount > 0) else { return }
         let next: NIODeadline
         switch action {
         case .wait(let until): next = until
@@ -722,12 +759,16 @@ package actor Connection: HTTP2Endpoint {
         self.link.isFlushing = true
         defer { self.link.isFlushing = false }
         do {
-            self.sendBatches()
-            while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
+            var moved: Bool
+            repeat {
+                moved = self.sendBatches()
+                while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
+                // What waited for room in the stream's queue has it now.
+            } while moved && self.canSendBatches && self.link.canWrite
             self.handleEvents()
             self.resumeSenders()
             if self.link.session.isFinished {
-                self.fail(RPCError(.unavailable, self.link.session.lastComplaint ?? "the connection is at its end"))
+                self.fail(RPCError(.unavailable, self.link.session.takeComplaint() ?? "the connection is at its end"))
             }
         } catch {
             self.fail(error)
@@ -735,13 +776,18 @@ package actor Connection: HTTP2Endpoint {
     }
 
     private func resumeSenders() {
-        for slot in self.calls.indices {
-            guard let call = self.calls[slot], !call.senders.isEmpty,
-                (self.link.session.queuedBytes(call.stream) ?? 0) <= Self.sendBuffer
-            else { continue }
-            self.calls[slot]?.senders = []
+        guard !self.blockedStreams.isEmpty else { return }
+        var blocked: [HTTP2Stream] = []
+        for stream in self.blockedStreams {
+            guard let call = self.calls[stream.slot], call.stream == stream, !call.senders.isEmpty else { continue }
+            guard (self.link.session.queuedBytes(stream) ?? 0) <= Self.sendBuffer else {
+                blocked.append(stream)
+                continue
+            }
+            self.calls[stream.slot]?.senders = []
             for sender in call.senders { sender.resume(returning: nil) }
         }
+        self.blockedStreams = blocked
     }
 
     // MARK: - HTTP2Endpoint

@@ -174,6 +174,43 @@ struct BatchLoopbackTests {
         }
     }
 
+    @Test func moreThanTheStreamHoldsAtOnceIsAllSentWithoutAnswers() async throws {
+        // Each command is answered only when all have come: what stays behind for want of an answer would wait for ever.
+        let count = 400
+        let arrived = Mutex(0)
+        let (complete, finish) = AsyncStream<Void>.makeStream()
+        let waiters = Mutex<[CheckedContinuation<Void, Never>]>([])
+        var services = RPCLoopbackTests.echo
+        services.register(Self.put) { _, _ in
+            await withCheckedContinuation { continuation in
+                let all = waiters.withLock { waiters in
+                    waiters.append(continuation)
+                    return arrived.withLock { arrived in
+                        arrived += 1
+                        return arrived == count ? waiters : []
+                    }
+                }
+                for waiter in all { waiter.resume() }
+                if !all.isEmpty { finish.finish() }
+            }
+            return Kvrpcpb_RawPutResponse()
+        }
+        services.registerBatchCommands()
+        try await Self.withBatchOnly(services) { pool, _ in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<count {
+                    group.addTask {
+                        var request = Kvrpcpb_RawPutRequest()
+                        request.value = Data([UInt8](repeating: 1, count: 8_000))
+                        _ = try await pool.unary(Self.put, request)
+                    }
+                }
+                for await _ in complete {}
+                try await group.waitForAll()
+            }
+        }
+    }
+
     @Test func feedbackBesideAnswersReachesTheListener() async throws {
         let report = StoreFeedback(
             transportLayerLoad: 250, health: .init(storeID: 3, sequence: 9, slowScore: 70))

@@ -277,6 +277,36 @@ struct RPCLoopbackTests {
         }
     }
 
+    @Test func aStreamThatHasEndedKeepsItsMessagesWhileOtherCallsComeAndGo() async throws {
+        var services = Self.echo
+        let ended = AsyncStream<Void>.makeStream()
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                for id in 1...3 as ClosedRange<UInt64> {
+                    var response = Tikvpb_BatchCommandsResponse()
+                    response.requestIds = [id]
+                    try await stream.send(response)
+                }
+                ended.continuation.finish()
+            })
+        try await Self.withPair(services) { pool, _ in
+            try await pool.withStream(Self.batch) { stream in
+                stream.finish()
+                for await _ in ended.stream {}
+                // By the second answer the stream's end has arrived too, and its number is free for others.
+                for _ in 0..<5 { try await Self.expectAnswer(pool) }
+                for id in 1...3 as ClosedRange<UInt64> {
+                    let message = try await stream.next()
+                    #expect(message?.requestIds == [id])
+                }
+                let end = try await stream.next()
+                #expect(end == nil)
+            }
+            try await Self.expectAnswer(pool)
+        }
+    }
+
     @Test func leavingAStreamEarlyCancelsItsHandler() async throws {
         let cancelled = AsyncStream<RPCError.Code>.makeStream()
         var services = Self.echo
