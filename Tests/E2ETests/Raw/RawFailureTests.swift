@@ -237,6 +237,7 @@ struct RawFailureTests {
             #expect(error?.code == .clientNotRunning)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await client.put("k", value: "v") }
+                // A task of its own, as an application would have it, so that it can be cancelled apart from the calls.
                 let run = Task { try await client.run() }
                 _ = try await group.next()
                 #expect(await failure { try await client.run() }?.code == .clientAlreadyRunning)
