@@ -39,10 +39,11 @@ import TiKVTransport
         Path(name: "#08", answers: [.leader(3), .busy], stores: [1, 3, 3], waits: [1500]),
         Path(name: "#09", answers: [.timeout], stores: [1, 2], waits: [75]),
         // A region that sleeps until somebody asks each of its peers.
-        Path(name: "hibernating", answers: [.noLeader, .noLeader, .noLeader], stores: [1, 2, 3, 1], waits: [2, 4, 8]),
+        Path(
+            name: "hibernating", answers: [.noLeader, .noLeader, .noLeader], stores: [1, 2, 3, 1], waits: [2, 4, 8]),
     ]
 
-    /// All stores together give these answers, whichever is asked, and then the value.
+    /// Whichever store is asked gives the next of these answers, and after the last one the value.
     private func play(_ answers: [Answer], on harness: PipelineHarness) {
         let rest = Mutex(answers)
         let handler: PipelineHarness.Handler = { _ throws(RPCError) in
