@@ -25,6 +25,10 @@ enum ConnectFailure {
             return "\(error.host) has no address"
         case ChannelError.connectTimeout(let time):
             return "no answer within \(time.nanoseconds / 1_000_000) ms"
+        case let error as TLSError:
+            return error.description
+        case let error as RPCError:
+            return error.message
         case let error as IOError:
             return Self.text(errno: error.errnoCode)
         case let error as SocketAddressError:

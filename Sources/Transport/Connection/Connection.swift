@@ -55,6 +55,8 @@ package actor Connection: HTTP2Endpoint {
 
     private var state = State.connecting
     var link: HTTP2Link
+    /// The channel while the session does not have it yet: during a TLS handshake.
+    private var openingChannel: (any Channel)?
     private var requestHeaders: RequestHeaders
     /// Calls by slot.
     private var calls: [ClientCall?] = []
@@ -85,7 +87,8 @@ package actor Connection: HTTP2Endpoint {
         self.onFeedback = onFeedback
         self.onChange = onChange
         self.link = HTTP2Link(session: try HTTP2Session(.client, configuration: configuration.http2))
-        self.requestHeaders = RequestHeaders(authority: address.description)
+        self.requestHeaders = RequestHeaders(
+            authority: address.description, scheme: configuration.tls == nil ? "http" : "https")
     }
 
     /// Starts to connect. Once.
@@ -550,13 +553,27 @@ package actor Connection: HTTP2Endpoint {
             .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls = self.configuration.tls {
+                        let handler = try TLSHandler.client(tls.current(), to: self.address, logger: self.logger)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
                     try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(self))
                 }
             }
             .connect(host: self.address.host, port: self.address.port)
-            .whenFailure { error in
-                self.onLoop(self.eventLoop) { $0.fail(Self.connectError(error)) }
+            .whenComplete { result in
+                self.onLoop(self.eventLoop) {
+                    switch result {
+                    case .success(let channel): $0.opened(channel)
+                    case .failure(let error): $0.fail(Self.connectError(error))
+                    }
+                }
             }
+    }
+
+    private func opened(_ channel: any Channel) {
+        if case .closed = self.state { return channel.close(promise: nil) }
+        self.openingChannel = channel
     }
 
     private static func connectError(_ error: any Error) -> RPCError {
@@ -565,9 +582,13 @@ package actor Connection: HTTP2Endpoint {
 
     private func connectTimedOut() {
         guard case .connecting = self.state else { return }
+        // Whether the socket, the TLS handshake or the first settings did not come.
+        let missing =
+            self.openingChannel == nil
+            ? "no answer" : self.link.channel == nil ? "no end of the TLS handshake" : "no HTTP/2 settings"
         self.fail(
             RPCError(
-                .unavailable, "cannot connect: no answer within \(self.configuration.connectTimeout)",
+                .unavailable, "cannot connect: \(missing) within \(self.configuration.connectTimeout)",
                 delivery: .notSent))
     }
 
@@ -650,7 +671,7 @@ package actor Connection: HTTP2Endpoint {
         self.onChange(self, .closed(error))
         // What the session has to say at the end (a GOAWAY); where the socket is broken, nobody misses it.
         if let last = try? self.link.takeOutput() { self.link.channel?.writeAndFlush(last, promise: nil) }
-        self.link.channel?.close(promise: nil)
+        (self.link.channel ?? self.openingChannel)?.close(promise: nil)
         for waiter in self.closeWaiters { waiter.resume() }
         self.closeWaiters = []
     }
@@ -733,6 +754,12 @@ package actor Connection: HTTP2Endpoint {
 
     func received(_ bytes: ByteBuffer) {
         if case .closed = self.state { return }
+        if case .connecting = self.state, self.configuration.tls == nil, TLSRecord.looksLikeTLS(bytes) {
+            return self.fail(
+                RPCError(
+                    .unavailable, "cannot connect: the peer speaks TLS, and this client is not configured for it",
+                    delivery: .notSent))
+        }
         self.isReading = true
         self.keepAlive?.heard(at: .now())
         do {
@@ -756,15 +783,15 @@ package actor Connection: HTTP2Endpoint {
     }
 
     func inactive(_ cause: (any Error)?) {
-        let reason = cause.map { "the connection broke: \(ConnectFailure.describe($0))" }
+        let cause = cause.map { ConnectFailure.describe($0) }
         switch self.state {
         case .connecting:
-            self.fail(
-                RPCError(
-                    .unavailable, reason ?? "cannot connect: the peer closed the connection before its first settings",
-                    delivery: .notSent))
+            let hint = self.configuration.tls == nil ? " (does it expect TLS?)" : ""
+            let reason = cause ?? "the peer closed the connection before its first settings\(hint)"
+            self.fail(RPCError(.unavailable, "cannot connect: \(reason)", delivery: .notSent))
         case .ready, .draining:
-            self.fail(RPCError(.unavailable, reason ?? "the peer closed the connection"))
+            let reason = cause.map { "the connection broke: \($0)" } ?? "the peer closed the connection"
+            self.fail(RPCError(.unavailable, reason))
         case .closed:
             break
         }

@@ -6,6 +6,8 @@ package struct ConnectionConfiguration: Sendable {
     /// Time for everything from name resolution to the peer's first settings.
     package var connectTimeout: Duration
     package var http2: HTTP2Configuration
+    /// TLS; nil speaks plaintext. Connections with one source, to any number of peers, share its certificates.
+    package var tls: TLSContextSource?
     /// The most bytes that one received message may have.
     package var maxReceiveMessageSize: Int
     /// The most bytes that one sent message may have.
@@ -20,6 +22,7 @@ package struct ConnectionConfiguration: Sendable {
     package init(
         connectTimeout: Duration = .seconds(5),
         http2: HTTP2Configuration = .init(),
+        tls: TLSContextSource? = nil,
         maxReceiveMessageSize: Int = 1 << 30,
         maxSendMessageSize: Int = 1 << 30,
         keepAliveInterval: Duration? = .seconds(10),
@@ -28,6 +31,7 @@ package struct ConnectionConfiguration: Sendable {
     ) {
         self.connectTimeout = connectTimeout
         self.http2 = http2
+        self.tls = tls
         self.maxReceiveMessageSize = maxReceiveMessageSize
         self.maxSendMessageSize = maxSendMessageSize
         self.keepAliveInterval = keepAliveInterval

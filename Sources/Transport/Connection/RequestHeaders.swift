@@ -4,11 +4,13 @@
 /// Makes the headers of requests. What does not change from call to call is made once per path.
 struct RequestHeaders {
     private let authority: String
+    private let scheme: String
     private var byPath: [String: HeaderList] = [:]
     private var more = HeaderList()
 
-    init(authority: String) {
+    init(authority: String, scheme: String) {
         self.authority = authority
+        self.scheme = scheme
     }
 
     /// - Parameter timeout: in nanoseconds.
@@ -28,7 +30,7 @@ struct RequestHeaders {
         if let known = self.byPath[path] { return known }
         var headers = HeaderList()
         headers.add(":method", "POST")
-        headers.add(":scheme", "http")
+        headers.add(":scheme", self.scheme)
         headers.add(":path", path)
         headers.add(":authority", self.authority)
         headers.add("te", "trailers")

@@ -23,24 +23,31 @@ package actor RPCServer {
     private nonisolated let eventLoop: any EventLoop
     private let channel: any Channel
     private let registry: ServerConnectionRegistry
+    private let handshakes: TLSHandshakes
     private var state = State.bound
 
-    private init(channel: any Channel, registry: ServerConnectionRegistry, address: PeerAddress) {
+    private init(
+        channel: any Channel, registry: ServerConnectionRegistry, handshakes: TLSHandshakes, address: PeerAddress
+    ) {
         self.channel = channel
         self.eventLoop = channel.eventLoop
         self.registry = registry
+        self.handshakes = handshakes
         self.address = address
     }
 
     /// Takes the address; connections that arrive before `run()` wait.
     ///
-    /// - Parameter port: 0 picks a free one.
+    /// - Parameters:
+    ///   - port: 0 picks a free one.
+    ///   - tls: nil serves plaintext.
     /// - Throws: `unavailable` where the address cannot be had.
     package static func bind(
         host: String, port: Int, services: RPCServices, group: any EventLoopGroup,
-        configuration: HTTP2Configuration = .init(), logger: Logger
+        configuration: HTTP2Configuration = .init(), tls: TLSContextSource? = nil, logger: Logger
     ) async throws(RPCError) -> RPCServer {
         let registry = ServerConnectionRegistry(services: services, configuration: configuration, logger: logger)
+        let handshakes = TLSHandshakes()
         do {
             let channel = try await ServerBootstrap(group: group)
                 .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
@@ -49,6 +56,10 @@ package actor RPCServer {
                 .childChannelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        if let tls {
+                            let handler = try TLSHandler.server(tls.current(), handshakes: handshakes, logger: logger)
+                            try channel.pipeline.syncOperations.addHandler(handler)
+                        }
                         let connection = try registry.makeConnection(on: channel.eventLoop)
                         try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(connection))
                     }
@@ -56,7 +67,7 @@ package actor RPCServer {
                 .bind(host: host, port: port)
                 .get()
             let bound = PeerAddress(host: host, port: channel.localAddress?.port ?? port)
-            return RPCServer(channel: channel, registry: registry, address: bound)
+            return RPCServer(channel: channel, registry: registry, handshakes: handshakes, address: bound)
         } catch {
             throw RPCError(
                 .unavailable,
@@ -96,11 +107,13 @@ package actor RPCServer {
         case .bound:
             self.state = .stopped
             self.channel.close(promise: nil)
+            self.handshakes.closeAll()
             self.registry.closeAll {}
         case .running(let continuation):
             self.state = .stopping(continuation)
             // The port is free again before run() returns: whoever restarts the server at once gets it.
             self.channel.close().whenComplete { _ in
+                self.handshakes.closeAll()
                 self.registry.closeAll {
                     self.eventLoop.execute { self.assumeIsolated { $0.stopped() } }
                 }

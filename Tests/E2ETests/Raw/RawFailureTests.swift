@@ -131,6 +131,7 @@ struct RawFailureTests {
 
     @Test func noTimeAtAllIsNoTime() async throws {
         try await TestCluster.withControl { client, _ in
+            _ = try await client.get("k")
             for timeout in [Duration.zero, .seconds(-1)] {
                 let error = await failure { try await client.put("k", value: "v", timeout: timeout) }
                 #expect(error?.code == .deadlineExceeded)
