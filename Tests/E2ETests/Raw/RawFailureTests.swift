@@ -163,6 +163,31 @@ struct RawFailureTests {
         }
     }
 
+    @Test func cancellingACallForgetsNoRegion() async throws {
+        try await TestCluster.withControl { client, cluster in
+            try await client.put("k", value: "v")
+            let known = cluster.requestCount("GetRegion")
+            let early = await withTaskGroup(of: TiKVError?.self) { group in
+                group.cancelAll()
+                group.addTask { await failure { try await client.get("k") } }
+                return await group.next() ?? nil
+            }
+            #expect(early?.code == .cancelled)
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "RawGet"))
+            let late = try await withThrowingTaskGroup(of: TiKVError?.self) { group in
+                group.addTask { await failure { try await client.get("k") } }
+                try await gate.waitForArrivals()
+                group.cancelAll()
+                return try await group.next() ?? nil
+            }
+            #expect(late?.code == .cancelled)
+            gate.open()
+            #expect(try await client.get("k") == "v")
+            #expect(cluster.requestCount("GetRegion") == known)
+        }
+    }
+
     @Test func aCancelledWriteSaysThatItMayHaveHappened() async throws {
         try await TestCluster.withControl { client, cluster in
             let gate = EmbeddedCluster.Gate()
