@@ -60,6 +60,13 @@ struct RawFailureTests {
 
     // MARK: - Stores
 
+    /// With one connection, the first call leaves none to be opened: a deadline after it meets the store, not a connect.
+    private static var oneConnection: ClientConfiguration {
+        var configuration = ClientConfiguration()
+        configuration.connection.connectionsPerStore = 1
+        return configuration
+    }
+
     @Test func aStoreThatIsDownIsNamed() async throws {
         try await TestCluster.withControl(.init(storeCount: 1, replicaCount: 1)) { client, cluster in
             try await client.put("k", value: "v")
@@ -77,10 +84,10 @@ struct RawFailureTests {
     }
 
     @Test func aReadThatIsNeverAnsweredEndsAtItsDeadline() async throws {
-        try await TestCluster.withControl { client, cluster in
+        try await TestCluster.withControl(configuration: Self.oneConnection) { client, cluster in
             _ = try await client.get("k")
             cluster.inject(.dropRequest, into: .init(rpc: "RawGet"))
-            let error = await failure { try await client.get("k", timeout: .milliseconds(200)) }
+            let error = await failure { try await client.get("k", timeout: .seconds(1)) }
             #expect(error?.code == .deadlineExceeded)
             #expect(error?.isOutcomeUnknown == false)
             #expect(error?.message.contains("store") == true)
@@ -90,10 +97,10 @@ struct RawFailureTests {
     }
 
     @Test func aWriteThatIsNeverAnsweredIsUndetermined() async throws {
-        try await TestCluster.withControl { client, cluster in
+        try await TestCluster.withControl(configuration: Self.oneConnection) { client, cluster in
             _ = try await client.get("k")
             cluster.inject(.dropAnswer, into: .init(rpc: "RawPut"))
-            let error = await failure { try await client.put("k", value: "v", timeout: .milliseconds(200)) }
+            let error = await failure { try await client.put("k", value: "v", timeout: .seconds(1)) }
             #expect(error?.code == .undetermined)
             #expect(error?.isOutcomeUnknown == true)
             #expect(error?.isRetryable == false)
@@ -103,10 +110,10 @@ struct RawFailureTests {
             #expect(stored == "v")
 
             cluster.inject(.dropAnswer, into: .init(rpc: "RawBatchPut"))
-            let batch = await failure { try await client.batchPut([("b", "v")], timeout: .milliseconds(200)) }
+            let batch = await failure { try await client.batchPut([("b", "v")], timeout: .seconds(1)) }
             #expect(batch?.code == .undetermined)
             cluster.inject(.dropAnswer, into: .init(rpc: "RawDeleteRange"))
-            let range = await failure { try await client.deleteRange(.everything, timeout: .milliseconds(200)) }
+            let range = await failure { try await client.deleteRange(.everything, timeout: .seconds(1)) }
             #expect(range?.isOutcomeUnknown == true)
         }
     }

@@ -106,11 +106,12 @@ struct BatchLoopbackTests {
         let started = Self.stalling(&services)
         services.registerBatchCommands()
         try await Self.withBatchOnly(services) { pool, _ in
+            try await RPCLoopbackTests.expectAnswer(pool)
             try await withThrowingTaskGroup(of: RPCError?.self) { group in
                 group.addTask {
                     await RPCLoopbackTests.error {
                         _ = try await pool.unary(
-                            Self.put, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(300)))
+                            Self.put, Kvrpcpb_RawPutRequest(), options: .init(timeout: .seconds(2)))
                     }
                 }
                 for await _ in started {}
