@@ -4,6 +4,7 @@
 public import Logging
 import NIOCore
 public import ServiceLifecycle
+import SwiftProtobuf
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -189,6 +190,13 @@ extension RawClient {
     static func check(_ response: some RawResponse) throws(TiKVError) {
         guard !response.error.isEmpty else { return }
         throw TiKVError(.serverError, "the store answered with an error", detail: response.error)
+    }
+
+    /// Where the answer is pairs, TiKV says what went wrong with the whole request in one of them, which has no key.
+    static func check(_ pairs: [Kvrpcpb_KvPair]) throws(TiKVError) {
+        guard let error = pairs.first(where: { $0.hasError })?.error else { return }
+        let words = [error.abort, error.retryable].first { !$0.isEmpty }
+        throw TiKVError(.serverError, "the store answered with an error", detail: words ?? error.textFormatString())
     }
 }
 

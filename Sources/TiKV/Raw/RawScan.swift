@@ -139,6 +139,7 @@ public struct RawScan: AsyncSequence, Sendable {
             guard let response = try await sender.deliver(TikvpbTikvRPC.rawScan, &request, to: region, &call) else {
                 continue
             }
+            try RawClient.check(response.kvs)
             pager.received(
                 count: response.kvs.count, lastKey: response.kvs.last.map { [UInt8]($0.key) }, page: page,
                 region: region)
