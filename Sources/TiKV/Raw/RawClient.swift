@@ -153,7 +153,8 @@ extension RawClient: Service {
     /// Keeps the client going until the task is cancelled, or its service group shuts down gracefully; then closes it.
     ///
     /// Cancelled, it breaks off calls that are under way. Shut down gracefully, it takes no new calls and gives those under
-    /// way ``ClientConfiguration/shutdownTimeout``. A closed client can't run again.
+    /// way, with all that they still send and wait for, ``ClientConfiguration/shutdownTimeout``; of a scan, a page is a
+    /// call. A closed client can't run again.
     ///
     /// - Throws: ``TiKVError/Code/clientAlreadyRunning`` or ``TiKVError/Code/clientClosed``.
     public func run() async throws {

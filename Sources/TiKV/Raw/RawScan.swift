@@ -123,6 +123,7 @@ public struct RawScan: AsyncSequence, Sendable {
     fileprivate func fetch(_ pager: inout RawScanPager) async throws(TiKVError) -> [Kvrpcpb_KvPair] {
         let sender = self.client.core.sender
         var call = try await sender.begin(timeout: self.timeout, isWrite: false)
+        defer { sender.lifecycle.end() }
         while true {
             let region =
                 pager.isReversed
