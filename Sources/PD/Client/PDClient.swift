@@ -53,7 +53,7 @@ package actor PDClient {
         self.clock = clock
         self.random = random
         self.logger = logger
-        self.discoveries = SingleFlight(clock: clock, isShared: { $0.isFinal })
+        self.discoveries = SingleFlight(clock: clock, isShared: { $0.isFinal || !$0.isCutShort })
     }
 
     /// The id of the cluster; nil until a member answered.
@@ -146,6 +146,8 @@ package actor PDClient {
         var attempts: PDAttempts
         /// Set where trying again is of no use.
         var error: PDError?
+        /// The caller's deadline or cancellation ended the round: it says nothing to others who want the leader.
+        var isCutShort = false
         var isFinal: Bool { self.error != nil }
     }
 
@@ -224,6 +226,7 @@ package actor PDClient {
                 mismatch = error
             }
         }
+        failure.isCutShort = Task.isCancelled || deadline.hasPassed(at: self.clock.now)
         failure.error = self.isClosed ? PDError(.closed, "the client is closed") : mismatch
         throw failure
     }

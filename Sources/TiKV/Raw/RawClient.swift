@@ -4,6 +4,7 @@
 public import Logging
 import NIOCore
 public import ServiceLifecycle
+import SwiftProtobuf
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -152,7 +153,8 @@ extension RawClient: Service {
     /// Keeps the client going until the task is cancelled, or its service group shuts down gracefully; then closes it.
     ///
     /// Cancelled, it breaks off calls that are under way. Shut down gracefully, it takes no new calls and gives those under
-    /// way ``ClientConfiguration/shutdownTimeout``. A closed client can't run again.
+    /// way, with all that they still send and wait for, ``ClientConfiguration/shutdownTimeout``; of a scan, a page is a
+    /// call. A closed client can't run again.
     ///
     /// - Throws: ``TiKVError/Code/clientAlreadyRunning`` or ``TiKVError/Code/clientClosed``.
     public func run() async throws {
@@ -189,6 +191,13 @@ extension RawClient {
     static func check(_ response: some RawResponse) throws(TiKVError) {
         guard !response.error.isEmpty else { return }
         throw TiKVError(.serverError, "the store answered with an error", detail: response.error)
+    }
+
+    /// Where the answer is pairs, TiKV says what went wrong with the whole request in one of them, which has no key.
+    static func check(_ pairs: [Kvrpcpb_KvPair]) throws(TiKVError) {
+        guard let error = pairs.first(where: { $0.hasError })?.error else { return }
+        let words = [error.abort, error.retryable].first { !$0.isEmpty }
+        throw TiKVError(.serverError, "the store answered with an error", detail: words ?? error.textFormatString())
     }
 }
 

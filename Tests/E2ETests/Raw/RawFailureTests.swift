@@ -308,4 +308,48 @@ struct RawFailureTests {
             try await running
         }
     }
+
+    @Test func aGracefulStopLetsCallsDoAllTheirSteps() async throws {
+        try await EmbeddedCluster.withCluster(.init(splitKeys: [[0x40], [0x80]])) { cluster in
+            var configuration = ClientConfiguration()
+            configuration.raw.maximumConcurrency = 1
+            let client = try RawClient(pd: cluster.pdEndpoints, configuration: configuration)
+            let group = ServiceGroup(
+                configuration: .init(services: [.init(service: client)], logger: .tikvSilent))
+            async let running: Void = group.run()
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "RawBatchPut"))
+            async let held: Void = client.batchPut([([1], "a"), ([0x50], "b"), ([0x90], "c")])
+            try await gate.waitForArrivals()
+            await group.triggerGracefulShutdown()
+            while await failure({ try await client.put("other", value: "w") })?.code != .clientClosed {
+                await Task.yield()
+            }
+            // The next pieces are sent only now; one of them needs PD and a wait.
+            cluster.inject(.regionError(.epochNotMatchWithoutRegions), into: .init(rpc: "RawBatchPut"))
+            gate.open()
+            try await held
+            try await running
+            #expect(cluster.requestCount("RawBatchPut") == 4)
+        }
+    }
+
+    @Test func aGracefulStopWaitsOnlySoLong() async throws {
+        try await EmbeddedCluster.withCluster { cluster in
+            var configuration = ClientConfiguration()
+            configuration.shutdownTimeout = .milliseconds(20)
+            let client = try RawClient(pd: cluster.pdEndpoints, configuration: configuration)
+            let group = ServiceGroup(
+                configuration: .init(services: [.init(service: client)], logger: .tikvSilent))
+            async let running: Void = group.run()
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "RawGet"))
+            async let held = failure { try await client.get("k") }
+            try await gate.waitForArrivals()
+            await group.triggerGracefulShutdown()
+            #expect(await held?.code == .clientClosed)
+            gate.open()
+            try await running
+        }
+    }
 }

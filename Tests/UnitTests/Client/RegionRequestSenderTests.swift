@@ -326,6 +326,32 @@ import TiKVTransport
         #expect(error?.code == .clusterIDMismatch)
     }
 
+    @Test func aStoreShortOfResourcesIsAskedAgainLater() async throws {
+        let harness = Harness([.sample(1)])
+        let isFirst = Mutex(true)
+        harness.on("store1") { _ throws(RPCError) in
+            let first = isFirst.withLock { value in
+                defer { value = false }
+                return value
+            }
+            if first { throw RPCError(.resourceExhausted, "memory quota", delivery: .answered) }
+            return Harness.value("v")
+        }
+        #expect(try await harness.get() == Harness.value("v"))
+        #expect(harness.hosts == ["store1", "store1"])
+        #expect(harness.clock.waits == [.milliseconds(1500)])
+    }
+
+    @Test func aStoreThatStaysShortOfResourcesIsBusy() async throws {
+        let harness = Harness([.sample(1)])
+        harness.on("store1") { _ throws(RPCError) in
+            throw RPCError(.resourceExhausted, "about key k", delivery: .answered)
+        }
+        let error = await self.code { () async throws(TiKVError) in _ = try await harness.get() }
+        #expect(error?.code == .serverIsBusy)
+        #expect(error?.description.contains("key k") == false)
+    }
+
     @Test func aClosedClientSaysSo() async throws {
         let harness = Harness([.sample(1)])
         harness.lifecycle.close()
