@@ -13,7 +13,7 @@ struct RawFailureTests {
 
     @Test func aPDThatDoesNotResolveIsNamed() async throws {
         try await RawClient.withClient(pd: ["no-such-host.invalid:2379"]) { client in
-            let error = await failure { try await client.get("k", timeout: .seconds(1)) }
+            let error = await failure { try await client.get("k", timeout: .seconds(4)) }
             #expect(error?.code == .pdUnreachable)
             #expect(error?.message.contains("no-such-host.invalid:2379") == true)
             #expect(error?.attempts.map(\.address) == ["no-such-host.invalid:2379"])
@@ -24,7 +24,7 @@ struct RawFailureTests {
         var address = ""
         try await EmbeddedCluster.withCluster { address = $0.pdEndpoints[0] }
         try await RawClient.withClient(pd: [address]) { [address] client in
-            let error = await failure { try await client.put("k", value: "v", timeout: .milliseconds(700)) }
+            let error = await failure { try await client.put("k", value: "v", timeout: .seconds(2)) }
             #expect(error?.code == .pdUnreachable)
             #expect(error?.message.contains(address) == true)
             // It never got as far as the write.
@@ -72,10 +72,10 @@ struct RawFailureTests {
             try await client.put("k", value: "v")
             let store = cluster.stores[0]
             try await cluster.stopStore(store.id, electingLeaders: false)
-            let error = await failure { try await client.get("k", timeout: .milliseconds(700)) }
+            let error = await failure { try await client.get("k", timeout: .seconds(2)) }
             #expect(error?.code == .storeUnreachable)
             #expect(error?.message.contains("store \(store.id) at \(store.address)") == true)
-            let write = await failure { try await client.put("k", value: "w", timeout: .milliseconds(700)) }
+            let write = await failure { try await client.put("k", value: "w", timeout: .seconds(2)) }
             #expect(write?.code == .storeUnreachable)
             #expect(write?.isOutcomeUnknown == false)
             try await cluster.startStore(store.id)

@@ -157,7 +157,7 @@ struct RPCLoopbackTests {
             let error = try #require(
                 await Self.error {
                     _ = try await pool.unary(
-                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(500)))
+                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .seconds(2)))
                 })
             #expect(error.code == .deadlineExceeded)
             #expect(error.delivery == .unknown)
