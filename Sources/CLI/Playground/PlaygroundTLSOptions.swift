@@ -12,7 +12,8 @@ struct PlaygroundTLSOptions: ParsableArguments {
     @Option(name: .long, help: "The PEM file of that certificate's private key.")
     var tlsKey: String?
 
-    @Option(name: .long, help: "Refuse clients without a certificate of the authority in this PEM file; with --tls-cert.")
+    @Option(
+        name: .long, help: "Refuse clients without a certificate of the authority in this PEM file; with --tls-cert.")
     var tlsClientCa: String?
 
     @Option(

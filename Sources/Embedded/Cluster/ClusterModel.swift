@@ -29,7 +29,8 @@ struct ClusterModel: Sendable {
     var scatteredRegions: Set<UInt64> = []
 
     init(
-        cluster: ClusterState, clusterID: UInt64, apiVersion: EmbeddedCluster.APIVersion = .v1, pdScheme: String = "http"
+        cluster: ClusterState, clusterID: UInt64, apiVersion: EmbeddedCluster.APIVersion = .v1,
+        pdScheme: String = "http"
     ) {
         self.cluster = cluster
         self.clusterID = clusterID

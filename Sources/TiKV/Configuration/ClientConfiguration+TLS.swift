@@ -153,7 +153,8 @@ extension ClientConfiguration.TLS {
         do throws(TLSError) {
             return try TLSContextSource(configuration, .client, logger: logger)
         } catch {
-            throw TiKVError(error.reason == .internalError ? .internalError : .invalidArgument, "\(error)", cause: error)
+            throw TiKVError(
+                error.reason == .internalError ? .internalError : .invalidArgument, "\(error)", cause: error)
         }
     }
 }

@@ -65,8 +65,9 @@ struct TLSTests {
             func error(_ change: (inout ClientConfiguration.TLS) -> Void) async throws -> TiKVError? {
                 var tls = certificates.clientTLS
                 change(&tls)
-                return try await RawClient.withClient(pd: cluster.pdEndpoints, configuration: .init(tls: tls)) { client in
-                    await failure { try await client.put("k", value: "v", timeout: .seconds(2)) }
+                return try await RawClient.withClient(pd: cluster.pdEndpoints, configuration: .init(tls: tls)) {
+                    client in
+                    await failure { try await client.put("k", value: "v", timeout: .seconds(3)) }
                 }
             }
             let mismatch = try await error { _ in }
@@ -108,7 +109,7 @@ struct TLSTests {
             try await TestCluster.withControl(
                 .init(tls: certificates.serverTLS(requiresClientCertificate: true)), configuration: .init(tls: tls)
             ) { client, _ in
-                let error = await failure { try await client.get("k", timeout: .seconds(2)) }
+                let error = await failure { try await client.get("k", timeout: .seconds(3)) }
                 #expect(error?.message.contains("not signed by a trusted CA") == true)
                 try files.write(certificates.ca, "ca.pem")
                 try await client.put("k", value: "v")
@@ -137,7 +138,7 @@ struct TLSTests {
                 try await cluster.stopStore(store.id)
                 try serve(bad)
                 try await cluster.startStore(store.id)
-                let error = await failure { try await client.put("k", value: "w", timeout: .seconds(2)) }
+                let error = await failure { try await client.put("k", value: "w", timeout: .seconds(3)) }
                 #expect(error?.code == .storeUnreachable)
                 #expect(error?.isOutcomeUnknown == false)
                 #expect(error?.message.contains("store \(store.id) at \(store.address)") == true)
