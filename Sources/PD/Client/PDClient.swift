@@ -108,11 +108,11 @@ package actor PDClient {
                 continue
             case .notFound:
                 return nil
-            case .leaderLost(let reason, let isSilence):
+            case .leaderLost(let reason, let kind):
                 self.logger.debug(
                     "PD leader lost",
                     metadata: ["pd.address": "\(target.address)", "pd.call": "\(method.name)", "error": "\(reason)"])
-                attempts.record(target.address, reason, isSilence: isSilence)
+                attempts.record(target.address, reason, kind)
                 await self.failed(target.address)
                 failed = target.address
             case .later(let reason):
@@ -197,8 +197,8 @@ package actor PDClient {
                     at: address, timeout: min(self.configuration.requestTimeout, remaining))
             } catch {
                 switch PDVerdict(error, isCancelled: Task.isCancelled) {
-                case .leaderLost(let reason, let isSilence):
-                    failure.attempts.record(address, reason, isSilence: isSilence)
+                case .leaderLost(let reason, let kind):
+                    failure.attempts.record(address, reason, kind)
                 case .later(let reason):
                     failure.attempts.record(address, reason)
                 case .fail(let error):

@@ -17,16 +17,19 @@ final class ClientCore: Sendable {
     private let background = BackgroundWork()
     private let clock: any TimeSource
 
+    /// - Throws: `invalidArgument` where the TLS configuration cannot work.
     init(
         pd endpoints: [PeerAddress], configuration: ClientConfiguration, clock: any TimeSource = SystemTimeSource(),
         logger: Logger
-    ) {
+    ) throws(TiKVError) {
         let random: @Sendable () -> Double = { Double.random(in: 0..<1) }
         let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
         var connection = ConnectionConfiguration()
         connection.connectTimeout = configuration.connection.connectTimeout
         let batchSize = configuration.connection.maximumBatchSize
         connection.batch = batchSize > 0 ? BatchConfiguration(maxBatchSize: batchSize) : nil
+        // One for PD and all stores: what it has read and which sessions can be resumed is theirs together.
+        connection.tls = try configuration.connection.tls?.contextSource(logger: logger)
         let connections = connection
 
         self.configuration = configuration

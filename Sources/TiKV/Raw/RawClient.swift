@@ -45,10 +45,12 @@ public final class RawClient: Sendable {
     ///
     /// - Parameters:
     ///   - pd: addresses of members of PD, as `host:port` or `http://host:port`; one that answers is enough. The port is
-    ///     2379 where none is named.
+    ///     2379 where none is named. Whether TLS is spoken is ``ClientConfiguration/Connection/tls``'s to say, `https://`
+    ///     or not.
     ///   - configuration: how the client behaves.
     ///   - logger: logs at `debug` and `trace`; nothing by default.
-    /// - Throws: ``TiKVError/Code/invalidArgument`` where there is no address, or one that is none.
+    /// - Throws: ``TiKVError/Code/invalidArgument`` where there is no address, or one that is none, or where the TLS
+    ///   configuration cannot work, such as a file that can't be read.
     public init(
         pd: [String], configuration: ClientConfiguration = .init(), logger: Logger = .tikvSilent
     ) throws(TiKVError) {
@@ -60,7 +62,7 @@ public final class RawClient: Sendable {
             }
             endpoints.append(address)
         }
-        self.core = ClientCore(pd: endpoints, configuration: configuration, logger: logger)
+        self.core = try ClientCore(pd: endpoints, configuration: configuration, logger: logger)
     }
 
     /// Runs a client for as long as `body` takes, and closes it.
@@ -71,7 +73,7 @@ public final class RawClient: Sendable {
     ///   - logger: logs at `debug` and `trace`; nothing by default.
     ///   - body: what to do with the client, which must not be used after it.
     /// - Returns: what `body` returns.
-    /// - Throws: what `body` throws, and ``TiKVError/Code/invalidArgument`` where there is no address, or one that is none.
+    /// - Throws: what `body` throws, and ``TiKVError/Code/invalidArgument`` as the initializer does.
     ///   PD is not contacted before the first call.
     public static func withClient<Result>(
         pd: [String], configuration: ClientConfiguration = .init(), logger: Logger = .tikvSilent,

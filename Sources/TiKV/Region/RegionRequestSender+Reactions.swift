@@ -72,7 +72,7 @@ extension RegionRequestSender {
         switch TransportErrorReaction(error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now)) {
         case .expired:
             guard error.delivery == .notSent else { throw call.unanswered(by: store) }
-            call.record(.storeUnreachable, failure, address: "\(store.address)")
+            call.recordCutShort(failure, address: "\(store.address)")
             throw call.expired()
         case .tryNextPeer(let isAddressSuspect):
             call.record(.storeUnreachable, failure, address: "\(store.address)")
