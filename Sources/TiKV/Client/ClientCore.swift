@@ -31,6 +31,9 @@ final class ClientCore: Sendable {
         // One for PD and all stores: what it has read and which sessions can be resumed is theirs together.
         connection.tls = try configuration.connection.tls?.contextSource(logger: logger)
         let connections = connection
+        var connectionToPD = connection
+        connectionToPD.keepAliveWithoutCalls = false
+        let connectionsToPD = connectionToPD
 
         self.configuration = configuration
         self.clock = clock
@@ -39,7 +42,7 @@ final class ClientCore: Sendable {
             endpoints: endpoints, configuration: PDConfiguration(requestTimeout: configuration.pd.requestTimeout),
             clock: clock, random: random, logger: logger
         ) { address in
-            ConnectionPool(address: address, group: group, configuration: connections, logger: logger)
+            ConnectionPool(address: address, group: group, configuration: connectionsToPD, logger: logger)
         }
         self.stores = StoreConnections(
             source: self.pd, clock: clock, logger: logger,

@@ -161,8 +161,10 @@ extension Connection {
     }
 
     func lookAtKeepAlive() {
-        guard let action = self.keepAlive?.look(
-                at: .now(), mayProbe: self.configuration.keepAliveWithoutCalls || self.callCount > 0) else { return }
+        guard
+            let action = self.keepAlive?.look(
+                at: .now(), mayProbe: self.configuration.keepAliveWithoutCalls || self.callCount > 0)
+        else { return }
         let next: NIODeadline
         switch action {
         case .wait(let until): next = until

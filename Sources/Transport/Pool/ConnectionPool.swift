@@ -232,12 +232,11 @@ package actor ConnectionPool {
 
     private func stop() -> [Connection] {
         self.isShutDown = true
-        defer {
-            self.connections = []
-            self.leaving = []
-            self.publish()
-        }
-        return self.connections + self.leaving
+        // Kept until they are closed: a second, less patient shutdown finds them too.
+        self.leaving += self.connections
+        self.connections = []
+        self.publish()
+        return self.leaving
     }
 
     private func publish() {

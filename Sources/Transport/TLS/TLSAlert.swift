@@ -32,7 +32,9 @@ enum TLSAlert {
         case 112:
             return TLSError(.nameMismatch, "the peer does not serve this host name (alert: unrecognized_name)")
         case 120:
-            return TLSError(.applicationProtocol, "the peer does not speak the protocol offered, HTTP/2 (alert: no_application_protocol)")
+            return TLSError(
+                .applicationProtocol,
+                "the peer does not speak the protocol offered, HTTP/2 (alert: no_application_protocol)")
         default:
             return TLSError(.alert, "the peer gave up (alert: \(Self.name(number)))")
         }

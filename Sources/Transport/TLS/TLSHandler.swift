@@ -58,7 +58,8 @@ final class TLSHandler: ChannelDuplexHandler {
         return TLSHandler(.client, session, limit: nil, handshakes: nil, logger: logger)
     }
 
-    static func server(_ context: TLSContext, handshakes: TLSHandshakes, logger: Logger) throws(TLSError) -> TLSHandler {
+    static func server(_ context: TLSContext, handshakes: TLSHandshakes, logger: Logger) throws(TLSError) -> TLSHandler
+    {
         let limit = TimeAmount(clamping: context.configuration.handshakeTimeout)
         return TLSHandler(
             .server, try TLSSession(server: context), limit: limit, handshakes: handshakes, logger: logger)

@@ -26,7 +26,8 @@ struct TLSLoopbackTests: Sendable {
     /// Runs an echo server, with TLS where there is a configuration, and a client that names it by `host`.
     static func withPair<Result: Sendable>(
         client: TLSConfiguration?, server: TLSConfiguration?, host: String = "localhost", connections: Int = 1,
-        log: RecordingLog = RecordingLog(), _ body: @escaping @Sendable (ConnectionPool, RPCServer) async throws -> Result
+        log: RecordingLog = RecordingLog(),
+        _ body: @escaping @Sendable (ConnectionPool, RPCServer) async throws -> Result
     ) async throws -> Result {
         let logger = log.logger
         let serverSource = try server.map { try TLSContextSource($0, .server, logger: logger) }
@@ -126,7 +127,8 @@ struct TLSLoopbackTests: Sendable {
     }
 
     @Test func manyCallsShareTheConnections() async throws {
-        try await Self.withPair(client: self.support.client(), server: self.support.server(), connections: 2) { pool, _ in
+        try await Self.withPair(client: self.support.client(), server: self.support.server(), connections: 2) {
+            pool, _ in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for index in 0..<2_000 {
                     tasks.addTask {
@@ -267,7 +269,9 @@ struct TLSLoopbackTests: Sendable {
             address: PeerAddress(host: "127.0.0.1", port: port), group: Self.group,
             configuration: ConnectionConfiguration(tls: speaksTLS ? source : nil), logger: RecordingLog().logger)
         let error = try await Self.failure(pool)
-        #expect(error.message.contains("does it expect TLS?") != speaksTLS || error.message.contains("handshake"), "\(error)")
+        #expect(
+            error.message.contains("does it expect TLS?") != speaksTLS || error.message.contains("handshake"),
+            "\(error)")
         await pool.shutdown()
         try await channel.close()
     }
@@ -309,7 +313,8 @@ struct TLSLoopbackTests: Sendable {
         try await Self.withServer(source, log: log) { server in
             let client = try await ClientBootstrap(group: Self.group)
                 .connect(host: "127.0.0.1", port: server.address.port).get()
-            try await client.writeAndFlush(ByteBuffer(string: text))
+            // May come too late: the server hangs up whether it has heard something or not.
+            try? await client.writeAndFlush(ByteBuffer(string: text))
             try await client.closeFuture.get()
             #expect(await log.line(with: "did not end within") != nil)
         }
