@@ -298,7 +298,10 @@ final class TLSHandler: ChannelDuplexHandler {
         guard var plaintext = self.pending.take() else { return }
         let promises = self.promises
         self.promises = []
-        guard plaintext.readableBytes > 0 else { return promises.forEach { $0.succeed() } }
+        guard plaintext.readableBytes > 0 else {
+            for promise in promises { promise.succeed() }
+            return
+        }
         do throws(TLSError) {
             while let piece = plaintext.readSlice(length: min(plaintext.readableBytes, Self.pieceSize)),
                 piece.readableBytes > 0
