@@ -17,7 +17,7 @@ struct TLSFailureTests {
             let configuration = ClientConfiguration(tls: client)
             try await RawClient.withClient(pd: cluster.pdEndpoints, configuration: configuration) { client in
                 // A write, to see that nobody thinks that it could have happened.
-                let error = await failure { try await client.put("k", value: "v", timeout: .seconds(3)) }
+                let error = await failure { try await client.put("k", value: "v", timeout: .seconds(6)) }
                 let message = error?.message ?? "success"
                 #expect(error?.code == .pdUnreachable, sourceLocation: sourceLocation)
                 #expect(message.contains(cluster.pdEndpoints[0]), sourceLocation: sourceLocation)
