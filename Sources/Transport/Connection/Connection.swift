@@ -717,8 +717,8 @@ package actor Connection: HTTP2Endpoint {
         switch self.state {
         case .connecting:
             let hint = self.configuration.tls == nil ? " (does it expect TLS?)" : ""
-            let reason = cause ?? "the peer closed the connection before its first settings\(hint)"
-            self.fail(RPCError(.unavailable, "cannot connect: \(reason)", delivery: .notSent))
+            let reason = cause ?? "the peer closed the connection before its first settings"
+            self.fail(RPCError(.unavailable, "cannot connect: \(reason)\(hint)", delivery: .notSent))
         case .ready, .draining:
             let reason = cause.map { "the connection broke: \($0)" } ?? "the peer closed the connection"
             self.fail(RPCError(.unavailable, reason))

@@ -267,7 +267,7 @@ struct TLSLoopbackTests: Sendable {
             address: PeerAddress(host: "127.0.0.1", port: port), group: Self.group,
             configuration: ConnectionConfiguration(tls: speaksTLS ? source : nil), logger: RecordingLog().logger)
         let error = try await Self.failure(pool)
-        #expect(error.message.contains("does it expect TLS?") != speaksTLS || error.message.contains("handshake"), "\(error)")
+        #expect(error.message.contains(speaksTLS ? "does it speak TLS?" : "does it expect TLS?"), "\(error)")
         await pool.shutdown()
         try await channel.close()
     }
@@ -309,7 +309,8 @@ struct TLSLoopbackTests: Sendable {
         try await Self.withServer(source, log: log) { server in
             let client = try await ClientBootstrap(group: Self.group)
                 .connect(host: "127.0.0.1", port: server.address.port).get()
-            try await client.writeAndFlush(ByteBuffer(string: text))
+            // The server may have hung up already.
+            try? await client.writeAndFlush(ByteBuffer(string: text))
             try await client.closeFuture.get()
             #expect(await log.line(with: "did not end within") != nil)
         }
