@@ -28,6 +28,7 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -74,9 +75,14 @@ let package = Package(
         ),
         .target(
             name: "TiKVPD",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, logging],
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, protobuf, logging],
             path: "Sources/PD",
             swiftSettings: settings
+        ),
+        .target(
+            name: "TiKVOrderedMap",
+            path: "Sources/OrderedMap",
+            swiftSettings: settingsWithC
         ),
         .target(
             name: "TiKVFailpoints",
@@ -86,28 +92,31 @@ let package = Package(
         .target(
             name: "TiKV",
             dependencies: [
-                "TiKVFailpoints", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, logging, lifecycle,
+                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf,
+                logging, lifecycle,
             ],
             path: "Sources/TiKV",
             swiftSettings: settings
         ),
         .target(
             name: "TiKVEmbedded",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioPosix, logging],
+            dependencies: [
+                "TiKVOrderedMap", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging, lifecycle,
+            ],
             path: "Sources/Embedded",
             swiftSettings: settings
         ),
         .executableTarget(
             name: "tikv-cli",
-            dependencies: ["TiKV", "TiKVEmbedded", logging, arguments, lifecycle],
+            dependencies: ["TiKV", "TiKVEmbedded", logging, arguments, signals],
             path: "Sources/CLI",
             swiftSettings: settings
         ),
         .testTarget(
             name: "UnitTests",
             dependencies: [
-                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix,
-                nioEmbedded, protobuf, logging,
+                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport",
+                nioCore, nioPosix, nioEmbedded, protobuf, logging,
             ],
             path: "Tests/UnitTests",
             swiftSettings: settings
@@ -116,6 +125,7 @@ let package = Package(
             name: "E2ETests",
             dependencies: [
                 "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging,
+                lifecycle,
             ],
             path: "Tests/E2ETests",
             swiftSettings: settings

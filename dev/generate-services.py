@@ -13,8 +13,6 @@ HEADER = """\
 // SPDX-License-Identifier: Apache-2.0
 //
 // DO NOT EDIT: dev/generate-proto writes this file from the service blocks in Sources/Proto/schema.
-
-package import SwiftProtobuf
 """
 
 
@@ -33,8 +31,16 @@ def member(name):
     return name if head is None else head.group(0).lower() + name[head.end():]
 
 
+def batch_fields(schema):
+    """Request message → its field number in the envelope of BatchCommands."""
+    text = (schema / "tikvpb.proto").read_text()
+    envelope = re.search(r"^message BatchCommandsRequest \{\n  message Request \{\n(.*?)^  \}", text, re.M | re.S).group(1)
+    return {kind: number for kind, number in re.findall(r"^ +([\w.]+) \w+ = (\d+);", envelope, re.M)}
+
+
 def main():
     lines = [HEADER]
+    batched = batch_fields(pathlib.Path(sys.argv[1]))
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.proto")):
         text = path.read_text()
         package = re.search(r"^package (\w+);", text, re.M).group(1)
@@ -46,10 +52,12 @@ def main():
                 method, cs, request, ss, response = rpc.groups()
                 kind = {(False, False): "unary", (True, False): "clientStreaming",
                         (False, True): "serverStreaming", (True, True): "bidirectional"}[(bool(cs), bool(ss))]
+                number = batched.get(request) if kind == "unary" and name == "Tikv" else None
+                batch = f", batchField: {number}" if number else ""
                 lines.append(
                     f"    package static let {member(method)} = "
                     f"RPCMethod<{swift_type(request, package)}, {swift_type(response, package)}>(\n"
-                    f'        service: "{package}.{name}", name: "{method}", kind: .{kind})')
+                    f'        service: "{package}.{name}", name: "{method}", kind: .{kind}{batch})')
             lines.append("}\n")
     print("\n".join(lines).rstrip())
 

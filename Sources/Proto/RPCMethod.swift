@@ -21,7 +21,12 @@ package struct RPCMethod<Request: Message, Response: Message>: Sendable {
 
     package let kind: Kind
 
-    package init(service: String, name: String, kind: Kind) {
+    /// The number of the request's field in the envelope of `BatchCommands`, and of the answer's; nil for calls that
+    /// the envelope does not carry.
+    package let batchField: Int?
+
+    package init(service: String, name: String, kind: Kind, batchField: Int? = nil) {
+        self.batchField = batchField
         self.path = "/\(service)/\(name)"
         self.name = name
         self.kind = kind

@@ -3,8 +3,6 @@
 //
 // DO NOT EDIT: dev/generate-proto writes this file from the service blocks in Sources/Proto/schema.
 
-package import SwiftProtobuf
-
 /// The calls of `deadlock.Deadlock`.
 package enum DeadlockDeadlockRPC {
     package static let getWaitForEntries = RPCMethod<Deadlock_WaitForEntriesRequest, Deadlock_WaitForEntriesResponse>(
@@ -184,65 +182,65 @@ package enum RouterpbRouterRPC {
 /// The calls of `tikvpb.Tikv`.
 package enum TikvpbTikvRPC {
     package static let kvGet = RPCMethod<Kvrpcpb_GetRequest, Kvrpcpb_GetResponse>(
-        service: "tikvpb.Tikv", name: "KvGet", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvGet", kind: .unary, batchField: 1)
     package static let kvScan = RPCMethod<Kvrpcpb_ScanRequest, Kvrpcpb_ScanResponse>(
-        service: "tikvpb.Tikv", name: "KvScan", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvScan", kind: .unary, batchField: 2)
     package static let kvPrewrite = RPCMethod<Kvrpcpb_PrewriteRequest, Kvrpcpb_PrewriteResponse>(
-        service: "tikvpb.Tikv", name: "KvPrewrite", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvPrewrite", kind: .unary, batchField: 3)
     package static let kvPessimisticLock = RPCMethod<Kvrpcpb_PessimisticLockRequest, Kvrpcpb_PessimisticLockResponse>(
-        service: "tikvpb.Tikv", name: "KvPessimisticLock", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvPessimisticLock", kind: .unary, batchField: 23)
     package static let kvPessimisticRollback = RPCMethod<Kvrpcpb_PessimisticRollbackRequest, Kvrpcpb_PessimisticRollbackResponse>(
-        service: "tikvpb.Tikv", name: "KVPessimisticRollback", kind: .unary)
+        service: "tikvpb.Tikv", name: "KVPessimisticRollback", kind: .unary, batchField: 24)
     package static let kvTxnHeartBeat = RPCMethod<Kvrpcpb_TxnHeartBeatRequest, Kvrpcpb_TxnHeartBeatResponse>(
-        service: "tikvpb.Tikv", name: "KvTxnHeartBeat", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvTxnHeartBeat", kind: .unary, batchField: 26)
     package static let kvCheckTxnStatus = RPCMethod<Kvrpcpb_CheckTxnStatusRequest, Kvrpcpb_CheckTxnStatusResponse>(
-        service: "tikvpb.Tikv", name: "KvCheckTxnStatus", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvCheckTxnStatus", kind: .unary, batchField: 25)
     package static let kvCheckSecondaryLocks = RPCMethod<Kvrpcpb_CheckSecondaryLocksRequest, Kvrpcpb_CheckSecondaryLocksResponse>(
-        service: "tikvpb.Tikv", name: "KvCheckSecondaryLocks", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvCheckSecondaryLocks", kind: .unary, batchField: 33)
     package static let kvCommit = RPCMethod<Kvrpcpb_CommitRequest, Kvrpcpb_CommitResponse>(
-        service: "tikvpb.Tikv", name: "KvCommit", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvCommit", kind: .unary, batchField: 4)
     package static let kvImport = RPCMethod<Kvrpcpb_ImportRequest, Kvrpcpb_ImportResponse>(
-        service: "tikvpb.Tikv", name: "KvImport", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvImport", kind: .unary, batchField: 5)
     package static let kvCleanup = RPCMethod<Kvrpcpb_CleanupRequest, Kvrpcpb_CleanupResponse>(
-        service: "tikvpb.Tikv", name: "KvCleanup", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvCleanup", kind: .unary, batchField: 6)
     package static let kvBatchGet = RPCMethod<Kvrpcpb_BatchGetRequest, Kvrpcpb_BatchGetResponse>(
-        service: "tikvpb.Tikv", name: "KvBatchGet", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvBatchGet", kind: .unary, batchField: 7)
     package static let kvBatchRollback = RPCMethod<Kvrpcpb_BatchRollbackRequest, Kvrpcpb_BatchRollbackResponse>(
-        service: "tikvpb.Tikv", name: "KvBatchRollback", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvBatchRollback", kind: .unary, batchField: 8)
     package static let kvScanLock = RPCMethod<Kvrpcpb_ScanLockRequest, Kvrpcpb_ScanLockResponse>(
-        service: "tikvpb.Tikv", name: "KvScanLock", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvScanLock", kind: .unary, batchField: 9)
     package static let kvResolveLock = RPCMethod<Kvrpcpb_ResolveLockRequest, Kvrpcpb_ResolveLockResponse>(
-        service: "tikvpb.Tikv", name: "KvResolveLock", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvResolveLock", kind: .unary, batchField: 10)
     package static let kvGC = RPCMethod<Kvrpcpb_GCRequest, Kvrpcpb_GCResponse>(
-        service: "tikvpb.Tikv", name: "KvGC", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvGC", kind: .unary, batchField: 11)
     package static let kvDeleteRange = RPCMethod<Kvrpcpb_DeleteRangeRequest, Kvrpcpb_DeleteRangeResponse>(
-        service: "tikvpb.Tikv", name: "KvDeleteRange", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvDeleteRange", kind: .unary, batchField: 12)
     package static let kvPrepareFlashbackToVersion = RPCMethod<Kvrpcpb_PrepareFlashbackToVersionRequest, Kvrpcpb_PrepareFlashbackToVersionResponse>(
-        service: "tikvpb.Tikv", name: "KvPrepareFlashbackToVersion", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvPrepareFlashbackToVersion", kind: .unary, batchField: 36)
     package static let kvFlashbackToVersion = RPCMethod<Kvrpcpb_FlashbackToVersionRequest, Kvrpcpb_FlashbackToVersionResponse>(
-        service: "tikvpb.Tikv", name: "KvFlashbackToVersion", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvFlashbackToVersion", kind: .unary, batchField: 35)
     package static let kvFlush = RPCMethod<Kvrpcpb_FlushRequest, Kvrpcpb_FlushResponse>(
-        service: "tikvpb.Tikv", name: "KvFlush", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvFlush", kind: .unary, batchField: 37)
     package static let kvBufferBatchGet = RPCMethod<Kvrpcpb_BufferBatchGetRequest, Kvrpcpb_BufferBatchGetResponse>(
-        service: "tikvpb.Tikv", name: "KvBufferBatchGet", kind: .unary)
+        service: "tikvpb.Tikv", name: "KvBufferBatchGet", kind: .unary, batchField: 38)
     package static let rawGet = RPCMethod<Kvrpcpb_RawGetRequest, Kvrpcpb_RawGetResponse>(
-        service: "tikvpb.Tikv", name: "RawGet", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawGet", kind: .unary, batchField: 13)
     package static let rawBatchGet = RPCMethod<Kvrpcpb_RawBatchGetRequest, Kvrpcpb_RawBatchGetResponse>(
-        service: "tikvpb.Tikv", name: "RawBatchGet", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawBatchGet", kind: .unary, batchField: 14)
     package static let rawPut = RPCMethod<Kvrpcpb_RawPutRequest, Kvrpcpb_RawPutResponse>(
-        service: "tikvpb.Tikv", name: "RawPut", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawPut", kind: .unary, batchField: 15)
     package static let rawBatchPut = RPCMethod<Kvrpcpb_RawBatchPutRequest, Kvrpcpb_RawBatchPutResponse>(
-        service: "tikvpb.Tikv", name: "RawBatchPut", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawBatchPut", kind: .unary, batchField: 16)
     package static let rawDelete = RPCMethod<Kvrpcpb_RawDeleteRequest, Kvrpcpb_RawDeleteResponse>(
-        service: "tikvpb.Tikv", name: "RawDelete", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawDelete", kind: .unary, batchField: 17)
     package static let rawBatchDelete = RPCMethod<Kvrpcpb_RawBatchDeleteRequest, Kvrpcpb_RawBatchDeleteResponse>(
-        service: "tikvpb.Tikv", name: "RawBatchDelete", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawBatchDelete", kind: .unary, batchField: 18)
     package static let rawScan = RPCMethod<Kvrpcpb_RawScanRequest, Kvrpcpb_RawScanResponse>(
-        service: "tikvpb.Tikv", name: "RawScan", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawScan", kind: .unary, batchField: 19)
     package static let rawDeleteRange = RPCMethod<Kvrpcpb_RawDeleteRangeRequest, Kvrpcpb_RawDeleteRangeResponse>(
-        service: "tikvpb.Tikv", name: "RawDeleteRange", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawDeleteRange", kind: .unary, batchField: 20)
     package static let rawBatchScan = RPCMethod<Kvrpcpb_RawBatchScanRequest, Kvrpcpb_RawBatchScanResponse>(
-        service: "tikvpb.Tikv", name: "RawBatchScan", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawBatchScan", kind: .unary, batchField: 21)
     package static let rawGetKeyTTL = RPCMethod<Kvrpcpb_RawGetKeyTTLRequest, Kvrpcpb_RawGetKeyTTLResponse>(
         service: "tikvpb.Tikv", name: "RawGetKeyTTL", kind: .unary)
     package static let rawCompareAndSwap = RPCMethod<Kvrpcpb_RawCASRequest, Kvrpcpb_RawCASResponse>(
@@ -260,7 +258,7 @@ package enum TikvpbTikvRPC {
     package static let physicalScanLock = RPCMethod<Kvrpcpb_PhysicalScanLockRequest, Kvrpcpb_PhysicalScanLockResponse>(
         service: "tikvpb.Tikv", name: "PhysicalScanLock", kind: .unary)
     package static let coprocessor = RPCMethod<Coprocessor_Request, Coprocessor_Response>(
-        service: "tikvpb.Tikv", name: "Coprocessor", kind: .unary)
+        service: "tikvpb.Tikv", name: "Coprocessor", kind: .unary, batchField: 22)
     package static let coprocessorStream = RPCMethod<Coprocessor_Request, Coprocessor_Response>(
         service: "tikvpb.Tikv", name: "CoprocessorStream", kind: .serverStreaming)
     package static let batchCoprocessor = RPCMethod<Coprocessor_BatchRequest, Coprocessor_BatchResponse>(
@@ -268,7 +266,7 @@ package enum TikvpbTikvRPC {
     package static let delegateCoprocessor = RPCMethod<Coprocessor_DelegateRequest, Coprocessor_DelegateResponse>(
         service: "tikvpb.Tikv", name: "DelegateCoprocessor", kind: .unary)
     package static let rawCoprocessor = RPCMethod<Kvrpcpb_RawCoprocessorRequest, Kvrpcpb_RawCoprocessorResponse>(
-        service: "tikvpb.Tikv", name: "RawCoprocessor", kind: .unary)
+        service: "tikvpb.Tikv", name: "RawCoprocessor", kind: .unary, batchField: 34)
     package static let splitRegion = RPCMethod<Kvrpcpb_SplitRegionRequest, Kvrpcpb_SplitRegionResponse>(
         service: "tikvpb.Tikv", name: "SplitRegion", kind: .unary)
     package static let mvccGetByKey = RPCMethod<Kvrpcpb_MvccGetByKeyRequest, Kvrpcpb_MvccGetByKeyResponse>(
@@ -298,9 +296,9 @@ package enum TikvpbTikvRPC {
     package static let getTiFlashSystemTable = RPCMethod<Kvrpcpb_TiFlashSystemTableRequest, Kvrpcpb_TiFlashSystemTableResponse>(
         service: "tikvpb.Tikv", name: "GetTiFlashSystemTable", kind: .unary)
     package static let getHealthFeedback = RPCMethod<Kvrpcpb_GetHealthFeedbackRequest, Kvrpcpb_GetHealthFeedbackResponse>(
-        service: "tikvpb.Tikv", name: "GetHealthFeedback", kind: .unary)
+        service: "tikvpb.Tikv", name: "GetHealthFeedback", kind: .unary, batchField: 39)
     package static let broadcastTxnStatus = RPCMethod<Kvrpcpb_BroadcastTxnStatusRequest, Kvrpcpb_BroadcastTxnStatusResponse>(
-        service: "tikvpb.Tikv", name: "BroadcastTxnStatus", kind: .unary)
+        service: "tikvpb.Tikv", name: "BroadcastTxnStatus", kind: .unary, batchField: 40)
 }
 
 /// The calls of `tracepb.TraceRecordPubSub`.

@@ -27,6 +27,8 @@ struct ClientCall {
     enum Kind {
         case unary(message: [UInt8]?, CheckedContinuation<Result<[UInt8], RPCError>, Never>)
         case stream(InboundMessages<CheckedContinuation<InboundMessages<Never>.Next, Never>>)
+        /// The connection's own stream of commands.
+        case batch
     }
 
     let stream: HTTP2Stream

@@ -4,6 +4,14 @@
 internal import NIOCore
 internal import NIOPosix
 
+#if canImport(Glibc)
+private import Glibc
+#elseif canImport(Musl)
+private import Musl
+#else
+private import Darwin
+#endif
+
 /// Puts the errors of a connect into words that a user can act on.
 enum ConnectFailure {
     static func describe(_ error: any Error) -> String {
@@ -22,12 +30,17 @@ enum ConnectFailure {
         case let error as RPCError:
             return error.message
         case let error as IOError:
-            return error.description
+            return Self.text(errno: error.errnoCode)
         case let error as SocketAddressError:
             if case .unknown(let host, let port) = error { return "\(host):\(port) does not resolve" }
             return "\(error)"
         default:
             return "\(error)"
         }
+    }
+
+    /// The system's own words for an error number, such as "Connection refused".
+    private static func text(errno: CInt) -> String {
+        unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "error number \(errno)"
     }
 }

@@ -50,10 +50,11 @@ package actor Connection: HTTP2Endpoint {
     nonisolated let configuration: ConnectionConfiguration
     private let logger: Logger
     private let onChange: @Sendable (Connection, Change) -> Void
+    let onFeedback: (@Sendable (StoreFeedback) -> Void)?
     private nonisolated let readyOnce = Atomic<Bool>(false)
 
     private var state = State.connecting
-    private var link: HTTP2Link
+    var link: HTTP2Link
     /// The channel while the session does not have it yet: during a TLS handshake.
     private var openingChannel: (any Channel)?
     private var requestHeaders: RequestHeaders
@@ -62,6 +63,7 @@ package actor Connection: HTTP2Endpoint {
     private var callCount = 0
     /// Calls that came before the connection was ready.
     private var waiting: [CallStart] = []
+    var batch = BatchState()
     private var deadlines = DeadlineTimer()
     private var connectTimer: Scheduled<Void>?
     private var keepAlive: KeepAlive?
@@ -70,15 +72,19 @@ package actor Connection: HTTP2Endpoint {
     private var isReading = false
     private var closeWaiters: [CheckedContinuation<Void, Never>] = []
 
-    /// - Parameter onChange: called on the connection's event loop, after its state has changed.
+    /// - Parameters:
+    ///   - onFeedback: called on the connection's event loop with what the server says about itself beside answers.
+    ///   - onChange: called on the connection's event loop, after its state has changed.
     package init(
         to address: PeerAddress, on eventLoop: any EventLoop, configuration: ConnectionConfiguration, logger: Logger,
+        onFeedback: (@Sendable (StoreFeedback) -> Void)? = nil,
         onChange: @escaping @Sendable (Connection, Change) -> Void
     ) throws(RPCError) {
         self.address = address
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.logger = logger
+        self.onFeedback = onFeedback
         self.onChange = onChange
         self.link = HTTP2Link(session: try HTTP2Session(.client, configuration: configuration.http2))
         self.requestHeaders = RequestHeaders(
@@ -185,18 +191,35 @@ package actor Connection: HTTP2Endpoint {
         if let deadline = start.deadline, deadline <= .now() {
             return self.refuse(start, self.deadlineError(.notSent))
         }
-        switch self.state {
-        case .connecting:
+        if let refusal = self.refusalOfNewCalls { return self.refuse(start, refusal) }
+        if self.isOpenForCalls {
+            self.submit(start)
+        } else {
             self.waiting.append(start)
             self.arm(start.deadline)
-        case .ready:
-            self.submit(start)
+        }
+    }
+
+    /// Calls can be sent.
+    var isOpenForCalls: Bool {
+        if case .ready = self.state { true } else { false }
+    }
+
+    var isDraining: Bool {
+        if case .draining = self.state { true } else { false }
+    }
+
+    /// Why no new call is taken; nil where calls are, if only to wait for the connection.
+    var refusalOfNewCalls: RPCError? {
+        switch self.state {
+        case .connecting, .ready:
+            return nil
         case .draining:
-            self.refuse(start, RPCError(.unavailable, "the connection takes no new calls", delivery: .notSent))
+            return RPCError(.unavailable, "the connection takes no new calls", delivery: .notSent)
         case .closed(let error):
             var error = error
             error.delivery = .notSent
-            self.refuse(start, error)
+            return error
         }
     }
 
@@ -227,16 +250,39 @@ package actor Connection: HTTP2Endpoint {
         case .unary(let continuation): kind = .unary(message: nil, continuation)
         case .stream: kind = .stream(InboundMessages())
         }
-        while self.calls.count <= stream.slot { self.calls.append(nil) }
-        self.calls[stream.slot] = ClientCall(
-            stream: stream, handle: start.handle, deadline: start.deadline,
-            response: ResponseMachine(messageLimit: self.configuration.maxReceiveMessageSize), kind: kind,
-            isHalfClosed: start.message != nil)
-        self.callCount += 1
-        start.handle.slot = stream.slot
+        self.keep(
+            ClientCall(
+                stream: stream, handle: start.handle, deadline: start.deadline,
+                response: ResponseMachine(messageLimit: self.configuration.maxReceiveMessageSize), kind: kind,
+                isHalfClosed: start.message != nil))
         self.arm(start.deadline)
         self.flushSoon()
         if case .stream(let opened) = start.completion { opened.resume(returning: nil) }
+    }
+
+    /// Opens a stream of the connection's own, without a caller. Nil where no stream can be opened any more.
+    func openCall(path: String, kind: ClientCall.Kind) -> HTTP2Stream? {
+        let (base, _) = self.requestHeaders.make(path: path, timeout: nil, metadata: [:])
+        do {
+            let stream = try self.link.session.request(base, body: [], finished: false)
+            self.keep(
+                ClientCall(
+                    stream: stream, handle: CallHandle(), deadline: nil,
+                    response: ResponseMachine(messageLimit: self.configuration.maxReceiveMessageSize), kind: kind,
+                    isHalfClosed: false))
+            return stream
+        } catch {
+            self.drain()
+            return nil
+        }
+    }
+
+    private func keep(_ call: ClientCall) {
+        let slot = call.stream.slot
+        while self.calls.count <= slot { self.calls.append(nil) }
+        call.handle.slot = slot
+        self.calls[slot] = call
+        self.callCount += 1
     }
 
     // MARK: - Streams
@@ -262,16 +308,24 @@ package actor Connection: HTTP2Endpoint {
     }
 
     private func halfClose(_ handle: CallHandle) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot], !call.isHalfClosed else { return }
-        self.calls[slot]?.isHalfClosed = true
-        self.link.session.finish(call.stream)
+        guard let slot = self.slot(of: handle), let call = self.calls[slot] else { return }
+        self.halfCloseCall(call.stream)
+    }
+
+    func halfCloseCall(_ stream: HTTP2Stream) {
+        guard stream.slot < self.calls.count, self.calls[stream.slot]?.stream == stream,
+            self.calls[stream.slot]?.isHalfClosed == false
+        else { return }
+        self.calls[stream.slot]?.isHalfClosed = true
+        self.link.session.finish(stream)
         self.flushSoon()
     }
 
     private func next(
         on handle: CallHandle, _ continuation: CheckedContinuation<InboundMessages<Never>.Next, Never>
     ) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot], case .stream(var inbound) = call.kind else {
+        guard let slot = self.slot(of: handle), let call = self.calls[slot], case .stream(var inbound) = call.kind
+        else {
             let error = RPCError(.cancelled, "the call is at its end", peer: "\(self.address)")
             return continuation.resume(returning: .failure(error))
         }
@@ -353,6 +407,9 @@ package actor Connection: HTTP2Endpoint {
             waiter?.resume(returning: inbound.ending ?? .success(nil))
             let gone = RPCError(.cancelled, "the call is at its end", peer: self.address.description)
             for sender in senders { sender.resume(returning: failure ?? gone) }
+        case .batch:
+            self.forget(slot)
+            self.batchEnded(failure)
         }
     }
 
@@ -432,6 +489,14 @@ package actor Connection: HTTP2Endpoint {
             self.calls[stream.slot] = call
             if credit > 0 { self.link.session.consumeStream(credit, on: stream) }
             for (waiter, message) in resumed { waiter.resume(returning: .success(message)) }
+        case .batch:
+            var messages: [[UInt8]] = []
+            end = call.response.data(bytes) { messages.append($0) }
+            self.calls[stream.slot] = call
+            self.link.session.consumeStream(count, on: stream)
+            if let error = self.receiveBatches(messages), end == nil {
+                end = self.calls[stream.slot]?.response.abandon(error) ?? nil
+            }
         }
         // Only our own finding ends a response inside its data: the peer must be told to stop.
         if let end { self.end(stream.slot, end, reset: .always) }
@@ -439,7 +504,7 @@ package actor Connection: HTTP2Endpoint {
 
     // MARK: - Deadlines
 
-    private func arm(_ deadline: NIODeadline?) {
+    func arm(_ deadline: NIODeadline?) {
         guard let deadline else { return }
         self.deadlines.arm(deadline, on: self.eventLoop) { [weak self] in
             self?.assumeIsolated { $0.expire() }
@@ -449,7 +514,7 @@ package actor Connection: HTTP2Endpoint {
     private func expire() {
         self.deadlines.fired()
         let now = NIODeadline.now()
-        var next: NIODeadline?
+        var next = self.expireCommands(now)
         func look(_ deadline: NIODeadline?) -> Bool {
             guard let deadline else { return false }
             if deadline <= now { return true }
@@ -467,7 +532,7 @@ package actor Connection: HTTP2Endpoint {
         self.arm(next)
     }
 
-    private func deadlineError(_ delivery: RPCError.Delivery) -> RPCError {
+    func deadlineError(_ delivery: RPCError.Delivery) -> RPCError {
         let reason =
             switch self.state {
             case .connecting: "the deadline passed while connecting"
@@ -537,6 +602,7 @@ package actor Connection: HTTP2Endpoint {
         self.waiting = []
         self.onChange(self, .ready)
         for start in waiting { self.start(start) }
+        self.flushSoon()
     }
 
     /// Takes no new calls from here on.
@@ -547,6 +613,8 @@ package actor Connection: HTTP2Endpoint {
         case .ready:
             self.state = .draining
             self.onChange(self, .draining)
+            self.refuseUnsentCommands(RPCError(.unavailable, "the connection takes no new calls"))
+            self.finishBatchIfDraining()
             self.closeIfDrained()
         case .draining, .closed:
             break
@@ -591,6 +659,7 @@ package actor Connection: HTTP2Endpoint {
         unsent.delivery = .notSent
         for start in self.waiting { self.refuse(start, unsent) }
         self.waiting = []
+        self.failCommands(error)
         for slot in self.calls.indices {
             guard let call = self.calls[slot] else { continue }
             if call.response.isEnded { continue }
@@ -641,7 +710,7 @@ package actor Connection: HTTP2Endpoint {
     private static let sendBuffer = 64 << 10
 
     /// Writes at the end of this tick, so that all calls that start in it share one write.
-    private func flushSoon() {
+    func flushSoon() {
         guard !self.isReading, !self.link.isFlushScheduled else { return }
         self.link.isFlushScheduled = true
         self.laterOnLoop(self.eventLoop) { $0.flush() }
@@ -653,6 +722,7 @@ package actor Connection: HTTP2Endpoint {
         self.link.isFlushing = true
         defer { self.link.isFlushing = false }
         do {
+            self.sendBatches()
             while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
             self.handleEvents()
             self.resumeSenders()

@@ -16,6 +16,8 @@ package struct ConnectionConfiguration: Sendable {
     package var keepAliveInterval: Duration?
     /// Time that the peer has to answer the PING (or to send anything at all) before the connection is given up.
     package var keepAliveTimeout: Duration
+    /// How commands go through a `BatchCommands` stream; nil sends each as a call of its own.
+    package var batch: BatchConfiguration?
 
     package init(
         connectTimeout: Duration = .seconds(5),
@@ -24,7 +26,8 @@ package struct ConnectionConfiguration: Sendable {
         maxReceiveMessageSize: Int = 1 << 30,
         maxSendMessageSize: Int = 1 << 30,
         keepAliveInterval: Duration? = .seconds(10),
-        keepAliveTimeout: Duration = .seconds(3)
+        keepAliveTimeout: Duration = .seconds(3),
+        batch: BatchConfiguration? = .init()
     ) {
         self.connectTimeout = connectTimeout
         self.http2 = http2
@@ -33,5 +36,6 @@ package struct ConnectionConfiguration: Sendable {
         self.maxSendMessageSize = maxSendMessageSize
         self.keepAliveInterval = keepAliveInterval
         self.keepAliveTimeout = keepAliveTimeout
+        self.batch = batch
     }
 }

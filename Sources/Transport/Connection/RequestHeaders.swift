@@ -19,7 +19,9 @@ struct RequestHeaders {
         let base = self.base(path)
         guard timeout != nil || !metadata.isEmpty else { return (base, nil) }
         self.more.removeAll()
-        if let timeout { self.more.add("grpc-timeout", ascii: GRPCTimeout.encode(nanoseconds: timeout), indexed: false) }
+        if let timeout {
+            self.more.add("grpc-timeout", ascii: GRPCTimeout.encode(nanoseconds: timeout), indexed: false)
+        }
         self.more.add(metadata)
         return (base, self.more)
     }

@@ -77,7 +77,9 @@ internal import CNGHTTP2
             unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
         case .trailers(let trailers):
             unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-            let result = unsafe trailers.withFields { unsafe nghttp2_submit_trailer(session, id, $0.baseAddress, $0.count) }
+            let result = unsafe trailers.withFields {
+                unsafe nghttp2_submit_trailer(session, id, $0.baseAddress, $0.count)
+            }
             if result != 0 { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
         }
         return written

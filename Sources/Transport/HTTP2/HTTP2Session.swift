@@ -75,7 +75,8 @@ package import NIOCore
             if count == 0 { return false }
             guard count > 0 else {
                 throw RPCError(
-                    .internalError, "HTTP/2 framing failed: \(HTTP2Callbacks.describe(Int32(truncatingIfNeeded: count)))")
+                    .internalError,
+                    "HTTP/2 framing failed: \(HTTP2Callbacks.describe(Int32(truncatingIfNeeded: count)))")
             }
             unsafe output.writeBytes(UnsafeRawBufferPointer(start: bytes, count: count))
             total += count

@@ -29,6 +29,9 @@ package actor ConnectionPool {
     private nonisolated let eventLoop: any EventLoop
     private nonisolated let configuration: ConnectionConfiguration
     private nonisolated let published = Mutex(Published())
+    /// The server has no BatchCommands: remembered for as long as the pool lives.
+    private nonisolated let batchUnsupported = Atomic<Bool>(false)
+    private let onFeedback: (@Sendable (StoreFeedback) -> Void)?
     private let group: any EventLoopGroup
     private let target: Int
     private let logger: Logger
@@ -38,11 +41,14 @@ package actor ConnectionPool {
     private var lastFailure: (error: RPCError, until: NIODeadline)?
     private var isShutDown = false
 
-    /// - Parameter connectionCount: connections to keep; at least one.
+    /// - Parameters:
+    ///   - connectionCount: connections to keep; at least one.
+    ///   - onFeedback: called on a connection's event loop with what the server says about itself beside its answers.
     package init(
         address: PeerAddress, group: any EventLoopGroup, configuration: ConnectionConfiguration = .init(),
-        connectionCount: Int = 1, logger: Logger
+        connectionCount: Int = 1, logger: Logger, onFeedback: (@Sendable (StoreFeedback) -> Void)? = nil
     ) {
+        self.onFeedback = onFeedback
         self.address = address
         self.group = group
         self.eventLoop = group.next()
@@ -60,11 +66,34 @@ package actor ConnectionPool {
     package nonisolated func unary<Request: Message, Response: Message>(
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions = .init()
     ) async throws(RPCError) -> Response {
+        if let field = method.batchField, let answer = try await self.batched(field, request, options) {
+            return try Response(received: answer, from: self.address.description)
+        }
         let frame = try request.framed(limit: self.configuration.maxSendMessageSize)
         let answer = try await self.onConnection { connection throws(RPCError) in
             try await connection.unary(path: method.path, message: frame, options: options)
         }
         return try Response(received: answer, from: self.address.description)
+    }
+
+    /// Sends the request through the batch stream. Nil where it must go as a call of its own: batching is off, the server
+    /// has none, or the call has metadata, which the envelope has no place for.
+    private nonisolated func batched(
+        _ field: Int, _ request: some Message, _ options: CallOptions
+    ) async throws(RPCError) -> [UInt8]? {
+        guard self.configuration.batch != nil, options.metadata.isEmpty,
+            !self.batchUnsupported.load(ordering: .relaxed)
+        else { return nil }
+        let payload = try request.encoded(limit: self.configuration.maxSendMessageSize)
+        do throws(RPCError) {
+            return try await self.onConnection { connection throws(RPCError) in
+                try await connection.command(field: field, payload: payload, options: options)
+            }
+        } catch {
+            guard error.code == .unimplemented, error.delivery == .notSent else { throw error }
+            self.batchUnsupported.store(true, ordering: .relaxed)
+            return nil
+        }
     }
 
     /// A call in which either side sends many messages, for the length of `body`. Leaving `body` before the stream is at
@@ -136,7 +165,8 @@ package actor ConnectionPool {
             return self.connections[Int.random(in: 0..<self.connections.count)]
         }
         let connection = try Connection(
-            to: self.address, on: self.nextLoop(), configuration: self.configuration, logger: self.logger
+            to: self.address, on: self.nextLoop(), configuration: self.configuration, logger: self.logger,
+            onFeedback: self.onFeedback
         ) { [weak self] connection, change in
             guard let self else { return }
             self.eventLoop.execute { self.assumeIsolated { $0.changed(connection, change) } }

@@ -10,7 +10,12 @@ package struct CallOptions: Sendable {
     /// Custom metadata for the request's headers.
     package var metadata: Metadata
 
-    package init(timeout: Duration? = nil, metadata: Metadata = [:]) {
+    /// Order among commands that wait for the batch stream: higher first; 10 and over are not held back by the limit of
+    /// commands in flight. (TiKV's `resource_control_context.override_priority`.)
+    package var priority: UInt64
+
+    package init(timeout: Duration? = nil, metadata: Metadata = [:], priority: UInt64 = 0) {
+        self.priority = priority
         self.timeout = timeout
         self.metadata = metadata
     }

@@ -25,7 +25,9 @@ struct FramedMessage: SwiftProtobufContiguousBytes {
     var count: Int { self.frame.count - Self.prefixLength }
 
     func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        unsafe try self.frame.withUnsafeBytes { unsafe try body(UnsafeRawBufferPointer(rebasing: $0[Self.prefixLength...])) }
+        unsafe try self.frame.withUnsafeBytes {
+            unsafe try body(UnsafeRawBufferPointer(rebasing: $0[Self.prefixLength...]))
+        }
     }
 
     mutating func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
@@ -54,12 +56,28 @@ extension Message {
                 .internalError, "\(Self.protoMessageName) cannot be encoded: \(error)", delivery: .notSent)
         }
         guard message.count <= limit, message.count <= Int(UInt32.max) else {
-            throw RPCError(
-                .resourceExhausted,
-                "\(Self.protoMessageName) of \(message.count) bytes is over the limit of \(limit) bytes",
-                delivery: .notSent)
+            throw Self.tooLarge(message.count, limit)
         }
         return message.frame
+    }
+
+    /// This message without a frame, as it stands in an envelope.
+    func encoded(limit: Int) throws(RPCError) -> [UInt8] {
+        let bytes: [UInt8]
+        do {
+            bytes = try self.serializedBytes(partial: true)
+        } catch {
+            throw RPCError(
+                .internalError, "\(Self.protoMessageName) cannot be encoded: \(error)", delivery: .notSent)
+        }
+        guard bytes.count <= limit else { throw Self.tooLarge(bytes.count, limit) }
+        return bytes
+    }
+
+    private static func tooLarge(_ count: Int, _ limit: Int) -> RPCError {
+        RPCError(
+            .resourceExhausted, "\(Self.protoMessageName) of \(count) bytes is over the limit of \(limit) bytes",
+            delivery: .notSent)
     }
 
     /// Reads a message that a peer sent.

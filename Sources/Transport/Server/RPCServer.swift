@@ -70,7 +70,8 @@ package actor RPCServer {
             return RPCServer(channel: channel, registry: registry, handshakes: handshakes, address: bound)
         } catch {
             throw RPCError(
-                .unavailable, "cannot listen on \(PeerAddress(host: host, port: port)): \(ConnectFailure.describe(error))",
+                .unavailable,
+                "cannot listen on \(PeerAddress(host: host, port: port)): \(ConnectFailure.describe(error))",
                 delivery: .notSent)
         }
     }

@@ -16,7 +16,9 @@ package struct RPCServices: Sendable {
         case stream(@Sendable (ServerStreamCore, ServerCall) async throws -> Void)
     }
 
-    private(set) var handlers: [String: Handler] = [:]
+    var handlers: [String: Handler] = [:]
+    /// Unary handlers by their field in the envelope of `BatchCommands`.
+    private(set) var commands: [Int: @Sendable ([UInt8], ServerCall) async throws -> [UInt8]] = [:]
     /// The most bytes that one message may have, either way.
     package var maxMessageSize = 1 << 30
 
@@ -28,14 +30,32 @@ package struct RPCServices: Sendable {
         unary handler: @escaping @Sendable (Request, ServerCall) async throws -> Response
     ) {
         let limit = self.maxMessageSize
-        self.handlers[method.path] = .unary { bytes, call in
-            let request: Request
+        @Sendable func decoded(_ bytes: [UInt8]) throws(RPCError) -> Request {
             do {
-                request = try Request(serializedBytes: bytes, partial: true)
+                return try Request(serializedBytes: bytes, partial: true)
             } catch {
                 throw RPCError(.internalError, "\(Request.protoMessageName) cannot be decoded: \(error)")
             }
-            return try await handler(request, call).framed(limit: limit)
+        }
+        self.handlers[method.path] = .unary { bytes, call in
+            try await handler(try decoded(bytes), call).framed(limit: limit)
+        }
+        if let field = method.batchField {
+            self.commands[field] = { bytes, call in
+                try await handler(try decoded(bytes), call).encoded(limit: limit)
+            }
+        }
+    }
+
+    /// Answers `BatchCommands`: each command in a stream's messages goes to the handler that is registered for its call,
+    /// and is answered when that handler has returned, whatever its place in the stream.
+    ///
+    /// A command whose handler fails gets an answer without content, as the envelope has no place for a status; one whose
+    /// handler fails with `unavailable` ends the stream with that status. To be called after the handlers are registered.
+    package mutating func registerBatchCommands(feedback: @escaping @Sendable () -> StoreFeedback? = { nil }) {
+        let dispatcher = BatchDispatcher(commands: self.commands, feedback: feedback)
+        self.handlers[TikvpbTikvRPC.batchCommands.path] = .stream { core, call in
+            try await dispatcher.serve(core, call)
         }
     }
 

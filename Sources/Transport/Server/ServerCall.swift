@@ -11,4 +11,10 @@ package struct ServerCall: Sendable {
     package let peer: String
     /// Time that the client gave the call when it started; nil where it gave none.
     package let timeLimit: Duration?
+    let connection: ServerConnection
+
+    /// Closes the connection that the call came on, at once and with all its calls; their handlers are cancelled.
+    package func closeConnection() {
+        self.connection.close()
+    }
 }

@@ -27,6 +27,8 @@ actor ServerConnection: HTTP2Endpoint {
         var isRequestComplete = false
         var hasResponseStarted = false
         var senders: [CheckedContinuation<RPCError?, Never>] = []
+        /// Answers to commands that go out with the next write.
+        var answers = BatchEnvelope()
     }
 
     nonisolated let eventLoop: any EventLoop
@@ -43,6 +45,8 @@ actor ServerConnection: HTTP2Endpoint {
     /// Calls by slot, from their headers until the stream is closed.
     private var calls: [Call?] = []
     private var runningHandlers = 0
+    /// Batch streams that have answers to send.
+    private var answered: [HTTP2Stream] = []
     private var deadlines = DeadlineTimer()
     private var isReading = false
     private var isClosed = false
@@ -87,6 +91,41 @@ actor ServerConnection: HTTP2Endpoint {
             self.laterOnLoop(self.eventLoop) { $0.stopSending(stream) }
         }
         if let failure { throw failure }
+    }
+
+    /// Answers one command of a batch stream; answers of the same tick share a message.
+    nonisolated func answer(
+        _ item: BatchEnvelope.Item, on stream: HTTP2Stream, feedback: @escaping @Sendable () -> StoreFeedback?
+    ) {
+        self.onLoop(self.eventLoop) { $0.keepAnswer(item, on: stream, feedback: feedback) }
+    }
+
+    /// Ends a call with a status, whatever its handler is doing.
+    nonisolated func end(_ stream: HTTP2Stream, _ error: RPCError) {
+        self.laterOnLoop(self.eventLoop) { $0.fail(stream, error) }
+    }
+
+    private func keepAnswer(_ item: BatchEnvelope.Item, on stream: HTTP2Stream, feedback: () -> StoreFeedback?) {
+        guard self.isOpen(stream), var call = self.calls[stream.slot].take() else { return }
+        if call.answers.items.isEmpty {
+            self.answered.append(stream)
+            if let feedback = feedback() { call.answers.add(feedback) }
+        }
+        call.answers.items.append(item)
+        self.calls[stream.slot] = call
+        self.flushSoon()
+    }
+
+    private func sendAnswers() {
+        guard !self.answered.isEmpty else { return }
+        let streams = self.answered
+        self.answered.removeAll(keepingCapacity: true)
+        for stream in streams where self.isOpen(stream) {
+            guard let answers = self.calls[stream.slot]?.answers else { continue }
+            self.calls[stream.slot]?.answers = BatchEnvelope()
+            self.startResponse(stream)
+            self.link.session.send(answers.framed(), on: stream)
+        }
     }
 
     private static let gone = RPCError(.cancelled, "the call is gone")
@@ -172,7 +211,8 @@ actor ServerConnection: HTTP2Endpoint {
                 let error = RPCError(.unimplemented, "unknown method \(path)")
                 return self.refuse(stream, ResponseHeaders.only(error))
             }
-            let info = ServerCall(path: path, metadata: metadata, peer: self.peer, timeLimit: timeLimit)
+            let info = ServerCall(
+                path: path, metadata: metadata, peer: self.peer, timeLimit: timeLimit, connection: self)
             let deadline = timeLimit.map { NIODeadline.after($0) }
             let kind: Call.Kind
             switch handler {
@@ -282,6 +322,7 @@ actor ServerConnection: HTTP2Endpoint {
         if self.isOpen(stream) {
             switch result {
             case .success(let message):
+                self.sendAnswers()
                 self.startResponse(stream)
                 if let message { self.link.session.send(message, on: stream) }
                 self.link.session.finish(stream, trailers: ResponseHeaders.ok)
@@ -367,6 +408,7 @@ actor ServerConnection: HTTP2Endpoint {
         self.link.isFlushing = true
         defer { self.link.isFlushing = false }
         do {
+            self.sendAnswers()
             while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
             self.handleEvents()
             self.resumeSenders()

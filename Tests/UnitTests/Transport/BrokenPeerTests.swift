@@ -4,8 +4,8 @@
 import Logging
 import NIOCore
 import NIOPosix
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 
@@ -30,6 +30,8 @@ struct BrokenPeerTests {
 
         private let behaviour: Behaviour
         private var requestSeen = false
+        private var input = ByteBuffer()
+        private var prefaceSeen = false
 
         init(_ behaviour: Behaviour) {
             self.behaviour = behaviour
@@ -47,16 +49,15 @@ struct BrokenPeerTests {
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            // HEADERS of the request come in a packet of their own: the first read is preface and settings.
-            let bytes = self.unwrapInboundIn(data)
-            guard bytes.readableBytesView.contains(where: { $0 == 1 }), bytes.readableBytes > 60, !self.requestSeen
-            else { return }
-            self.requestSeen = true
+            var bytes = self.unwrapInboundIn(data)
+            self.input.writeBuffer(&bytes)
+            guard self.takeRequest() else { return }
             // HPACK: literals without indexing, for stream 1.
             func block(_ fields: [(String, String)], end: Bool) -> [UInt8] {
                 var payload: [UInt8] = []
                 for (name, value) in fields {
-                    payload += [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)] + Array(value.utf8)
+                    payload +=
+                        [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)] + Array(value.utf8)
                 }
                 return [0, 0, UInt8(payload.count), 1, end ? 5 : 4, 0, 0, 0, 1] + payload
             }
@@ -71,6 +72,23 @@ struct BrokenPeerTests {
                 self.write(context, answer + data + block([("grpc-status", "0")], end: true))
             default: break
             }
+        }
+
+        /// Whether a request's HEADERS frame has come that was not there before.
+        private func takeRequest() -> Bool {
+            if !self.prefaceSeen {
+                guard self.input.readBytes(length: 24) != nil else { return false }
+                self.prefaceSeen = true
+            }
+            while let head = self.input.getBytes(at: self.input.readerIndex, length: 9) {
+                let length = Int(head[0]) << 16 | Int(head[1]) << 8 | Int(head[2])
+                guard self.input.readBytes(length: 9 + length) != nil else { return false }
+                if head[3] == 1, !self.requestSeen {
+                    self.requestSeen = true
+                    return true
+                }
+            }
+            return false
         }
 
         private func write(_ context: ChannelHandlerContext, _ bytes: [UInt8]) {
@@ -89,8 +107,11 @@ struct BrokenPeerTests {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let port = try #require(channel.localAddress?.port)
+        var configuration = ConnectionConfiguration()
+        configuration.batch = nil
         let pool = ConnectionPool(
-            address: PeerAddress(host: "127.0.0.1", port: port), group: group, logger: Self.logger)
+            address: PeerAddress(host: "127.0.0.1", port: port), group: group, configuration: configuration,
+            logger: Self.logger)
         let error = try #require(
             await RPCLoopbackTests.error {
                 _ = try await pool.unary(

@@ -4,8 +4,8 @@
 import FoundationEssentials
 import NIOCore
 import SwiftProtobuf
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 
@@ -119,7 +119,7 @@ import Testing
             let padded = text + String(repeating: "=", count: (4 - text.count % 4) % 4)
             #expect(Base64.decode(padded.utf8) == bytes)
         }
-        for wrong in ["A", "A===", "AA=A", "AAAA=", "A*AA", "AB=="  + "="] {
+        for wrong in ["A", "A===", "AA=A", "AAAA=", "A*AA", "AB==" + "="] {
             #expect(Base64.decode(wrong.utf8) == nil, "\(wrong)")
         }
     }

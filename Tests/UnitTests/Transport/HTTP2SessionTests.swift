@@ -31,10 +31,12 @@ import Testing
                 var toClient = ByteBuffer()
                 while try self.server.drain(into: &toClient) {}
                 moved = toServer.readableBytes + toClient.readableBytes > 0
-                while let piece = toServer.readSlice(length: min(size, toServer.readableBytes)), piece.readableBytes > 0 {
+                while let piece = toServer.readSlice(length: min(size, toServer.readableBytes)), piece.readableBytes > 0
+                {
                     try self.server.receive(piece)
                 }
-                while let piece = toClient.readSlice(length: min(size, toClient.readableBytes)), piece.readableBytes > 0 {
+                while let piece = toClient.readSlice(length: min(size, toClient.readableBytes)), piece.readableBytes > 0
+                {
                     try self.client.receive(piece)
                 }
                 self.clientEvents += self.client.takeEvents()
@@ -152,7 +154,8 @@ import Testing
             try pair.exchange()
             // Only the connection's window is given back, as for a message that waits for its reader.
             pair.server.consumeConnection(1_000)
-            #expect(Self.summary(pair.serverEvents).suffix(2) == ["data \(2 * round + 1) 1000", "end \(2 * round + 1)"])
+            #expect(
+                Self.summary(pair.serverEvents).suffix(2) == ["data \(2 * round + 1) 1000", "end \(2 * round + 1)"])
         }
     }
 

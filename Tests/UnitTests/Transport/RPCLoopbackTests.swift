@@ -7,8 +7,8 @@ import NIOCore
 import NIOPosix
 import SwiftProtobuf
 import Synchronization
-import TiKVProto
 import Testing
+import TiKVProto
 
 @testable import TiKVTransport
 
@@ -18,9 +18,12 @@ struct RPCLoopbackTests {
     static let get = TikvpbTikvRPC.rawGet
     static let batch = TikvpbTikvRPC.batchCommands
 
+    /// Each call by itself: these tests are about calls and streams.
+    static var unbatched: ConnectionConfiguration { ConnectionConfiguration(batch: nil) }
+
     /// Runs a server with these services and a pool that is connected to it.
     static func withPair<Result: Sendable>(
-        _ services: RPCServices, configuration: ConnectionConfiguration = .init(), connections: Int = 1,
+        _ services: RPCServices, configuration: ConnectionConfiguration = Self.unbatched, connections: Int = 1,
         _ body: @escaping @Sendable (ConnectionPool, RPCServer) async throws -> Result
     ) async throws -> Result {
         let group = MultiThreadedEventLoopGroup.singleton
@@ -96,7 +99,7 @@ struct RPCLoopbackTests {
     }
 
     @Test func aMessageLargerThanAllWindowsArrivesWhole() async throws {
-        var configuration = ConnectionConfiguration()
+        var configuration = Self.unbatched
         configuration.http2.streamWindow = 64 << 10
         configuration.http2.connectionWindow = 128 << 10
         try await Self.withPair(Self.echo, configuration: configuration) { pool, _ in
@@ -150,10 +153,11 @@ struct RPCLoopbackTests {
             return Kvrpcpb_RawPutResponse()
         }
         try await Self.withPair(services) { pool, _ in
+            try await Self.expectAnswer(pool)
             let error = try #require(
                 await Self.error {
                     _ = try await pool.unary(
-                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(50)))
+                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(500)))
                 })
             #expect(error.code == .deadlineExceeded)
             #expect(error.delivery == .unknown)
@@ -210,13 +214,15 @@ struct RPCLoopbackTests {
 
     static var batchEcho: RPCServices {
         var services = RPCServices()
-        services.register(Self.batch, stream: { stream, _ in
-            while let request = try await stream.next() {
-                var response = Tikvpb_BatchCommandsResponse()
-                response.requestIds = request.requestIds
-                try await stream.send(response)
-            }
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                while let request = try await stream.next() {
+                    var response = Tikvpb_BatchCommandsResponse()
+                    response.requestIds = request.requestIds
+                    try await stream.send(response)
+                }
+            })
         return services
     }
 
@@ -245,16 +251,18 @@ struct RPCLoopbackTests {
         let sent = Mutex(0)
         let stalled = AsyncStream<Void>.makeStream()
         var services = RPCServices()
-        services.register(Self.batch, stream: { stream, _ in
-            var response = Tikvpb_BatchCommandsResponse()
-            response.requestIds = [UInt64](repeating: 1 << 40, count: 20_000)
-            for _ in 0..<100 {
-                try await stream.send(response)
-                sent.withLock { $0 += 1 }
-                if sent.withLock({ $0 }) == 5 { stalled.continuation.finish() }
-            }
-        })
-        var configuration = ConnectionConfiguration()
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                var response = Tikvpb_BatchCommandsResponse()
+                response.requestIds = [UInt64](repeating: 1 << 40, count: 20_000)
+                for _ in 0..<100 {
+                    try await stream.send(response)
+                    sent.withLock { $0 += 1 }
+                    if sent.withLock({ $0 }) == 5 { stalled.continuation.finish() }
+                }
+            })
+        var configuration = Self.unbatched
         configuration.http2.streamWindow = 1 << 20
         try await Self.withPair(services, configuration: configuration) { pool, _ in
             try await pool.withStream(Self.batch) { stream in
@@ -272,12 +280,14 @@ struct RPCLoopbackTests {
     @Test func leavingAStreamEarlyCancelsItsHandler() async throws {
         let cancelled = AsyncStream<RPCError.Code>.makeStream()
         var services = Self.echo
-        services.register(Self.batch, stream: { stream, _ in
-            if let code = await Self.code({ while try await stream.next() != nil {} }) {
-                cancelled.continuation.yield(code)
-            }
-            cancelled.continuation.finish()
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                if let code = await Self.code({ while try await stream.next() != nil {} }) {
+                    cancelled.continuation.yield(code)
+                }
+                cancelled.continuation.finish()
+            })
         try await Self.withPair(services) { pool, _ in
             try await pool.withStream(Self.batch) { stream in try await stream.send(Self.ids([1])) }
             var codes: [RPCError.Code] = []
@@ -289,10 +299,12 @@ struct RPCLoopbackTests {
 
     @Test func aStreamsErrorReachesReaderAndSender() async throws {
         var services = RPCServices()
-        services.register(Self.batch, stream: { stream, _ in
-            _ = try await stream.next()
-            throw RPCError(.aborted, "enough")
-        })
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                _ = try await stream.next()
+                throw RPCError(.aborted, "enough")
+            })
         try await Self.withPair(services) { pool, _ in
             try await pool.withStream(Self.batch) { stream in
                 try await stream.send(Self.ids([1]))
@@ -352,7 +364,7 @@ struct RPCLoopbackTests {
                 })
             #expect(error.code == .unavailable)
             #expect(error.delivery == .notSent)
-            #expect(error.message.contains("refused"))
+            #expect(error.message.contains("Connection refused"))
             #expect(error.peer == "\(address)")
         }
         await pool.shutdown()
@@ -394,7 +406,7 @@ struct RPCLoopbackTests {
     }
 
     @Test func messagesOverTheLimitFailOnEitherSide() async throws {
-        var configuration = ConnectionConfiguration()
+        var configuration = Self.unbatched
         configuration.maxSendMessageSize = 1_000
         configuration.maxReceiveMessageSize = 100
         try await Self.withPair(Self.echo, configuration: configuration) { pool, _ in

@@ -66,8 +66,10 @@ import Testing
         #expect(Self.code(machine.headers(Self.ok, endStream: true)) == .ok)
     }
 
-    @Test(arguments: [("400", RPCError.Code.internalError), ("401", .unauthenticated), ("403", .permissionDenied),
-        ("404", .unimplemented), ("503", .unavailable), ("500", .unknown)])
+    @Test(arguments: [
+        ("400", RPCError.Code.internalError), ("401", .unauthenticated), ("403", .permissionDenied),
+        ("404", .unimplemented), ("503", .unavailable), ("500", .unknown),
+    ])
     func anHTTPErrorBecomesGRPCsCode(status: String, code: RPCError.Code) {
         var machine = ResponseMachine(messageLimit: 100)
         #expect(Self.code(machine.headers(HeaderBlock([(":status", status)]), endStream: true)) == code)
@@ -181,8 +183,8 @@ import Testing
         #expect(middle[1] == .milliseconds(160))
         #expect(zip(middle, middle.dropFirst()).allSatisfy { $0 <= $1 })
         #expect(middle[19] == .seconds(3))
-        #expect(backoff.failed(chance: 0) == .seconds(2.4))
-        #expect(backoff.failed(chance: 1) == .seconds(3.6))
+        #expect(backoff.failed(chance: 0) == .milliseconds(2_400))
+        #expect(backoff.failed(chance: 1) == .milliseconds(3_600))
         backoff.succeeded()
         #expect(backoff.failed(chance: 0.5) == .milliseconds(100))
     }

@@ -1,0 +1,53 @@
+# TiKV for Swift
+# SPDX-License-Identifier: Apache-2.0
+
+# More to hand to the demo: make demo DEMO_FLAGS="--stores 5"
+DEMO_FLAGS ?=
+SKIP ?=
+
+SHELL := bash
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build format lint proto check-proto foreign bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Build (release) and show the client at work on an embedded cluster
+	@dev/setup build
+	swift build -c release --product tikv-cli
+	@"$$(swift build -c release --show-bin-path)/tikv-cli" demo --data demo-data/UnicodeData.txt $(DEMO_FLAGS)
+
+test: ## Run everything that continuous integration runs; SKIP="foreign failpoints" leaves steps out
+	@SKIP="$(SKIP)" dev/test
+
+build: ## Build all targets as continuous integration does (debug, warnings are errors)
+	@dev/setup build
+	@. dev/build-flags && swift build --build-tests "$${build_flags[@]}"
+
+lint: ## Check the format of all hand-written Swift
+	@dev/format --check
+
+format: ## Format all hand-written Swift
+	@dev/format
+
+proto: ## Regenerate Sources/Proto/Generated from Sources/Proto/schema
+	@dev/setup test
+	@dev/generate-proto
+
+check-proto: ## Fail when Sources/Proto/Generated is not what the schema gives
+	@dev/setup test
+	@dev/generate-proto --check
+
+foreign: ## Run the Rust and Python clients against the playground, and the tests of tikv-cli
+	@dev/setup test
+	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}"
+	@dev/foreign-tests
+
+bench: ## Measure raw get and put at 1, 16, 64 and 256 in flight against a playground in another process
+	@dev/setup build
+	swift build -c release --product tikv-cli
+	@dev/bench-raw "$$(swift build -c release --show-bin-path)/tikv-cli"
+
+clean: ## Remove everything that was built
+	rm -rf .build .build-failpoints .venv-foreign

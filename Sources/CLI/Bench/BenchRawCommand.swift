@@ -1,0 +1,54 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import TiKV
+
+struct BenchRawCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "raw",
+        abstract: "Measure raw gets or puts: throughput, latencies, and this process's processor time for each.",
+        discussion: """
+            Writes its keys first (bench/00000000 and on), then reads or writes them at random, and leaves them there. A \
+            cluster in another process makes the processor time that of the client alone.
+            """
+    )
+
+    enum Operation: String, ExpressibleByArgument, CaseIterable {
+        case get
+        case put
+    }
+
+    @Option(name: .long, help: "What to measure: get or put.") var operation: Operation
+    @Option(name: .long, help: "How many operations are under way at once.") var inFlight = 16
+    @Option(name: .long, help: "How long to measure, in seconds.", transform: parseSeconds)
+    var seconds: Duration = .seconds(5)
+    @Option(name: .long, help: "How many operations to measure, in place of --seconds.") var count: Int?
+    @Option(name: .long, help: "How long to go on unmeasured first, in seconds.", transform: parseSeconds)
+    var warmUp: Duration = .seconds(1)
+    @Option(name: .long, help: "How many keys there are.") var keys = 10_000
+    @Option(name: .long, help: "Bytes in a value.") var valueSize = 100
+    @Flag(name: .long, help: "Print the result as one JSON object.") var json = false
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+        guard self.inFlight > 0, self.keys > 0, self.valueSize > 0, self.count ?? 1 > 0 else {
+            throw ValidationError("--in-flight, --keys, --value-size and --count must be more than 0")
+        }
+    }
+
+    func run() async throws {
+        let load = BenchLoad(
+            operation: self.operation,
+            inFlight: self.inFlight,
+            keys: self.keys,
+            valueSize: self.valueSize
+        )
+        let result = try await self.connection.withRawClient { client in
+            try await load.fill(client)
+            _ = try await load.run(client, until: .elapsed(self.warmUp))
+            return try await load.run(client, until: self.count.map { .count($0) } ?? .elapsed(self.seconds))
+        }
+        try StandardStream.output.write(self.json ? result.json + "\n" : result.text)
+    }
+}

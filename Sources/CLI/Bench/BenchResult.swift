@@ -1,0 +1,57 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// What one measurement found.
+struct BenchResult: Sendable {
+    var operation: String
+    var inFlight: Int
+    var duration: Duration
+    var processorTime: Duration
+    var latencies: LatencyHistogram
+
+    private var perSecond: Int { Readable.perSecond(self.latencies.count, in: self.duration) }
+
+    private var processorMicroseconds: Double {
+        Self.microseconds(self.processorTime) / Double(max(self.latencies.count, 1))
+    }
+
+    private static let percentiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)]
+
+    var text: String {
+        let latencies = Self.percentiles.map { "\($0.0) \(Readable.duration(self.latencies.percentile($0.1)))" }
+        return """
+            raw \(self.operation), \(self.inFlight) in flight: \
+            \(Readable.count(self.latencies.count)) in \(Readable.duration(self.duration))
+              throughput   \(Readable.count(self.perSecond))/s
+              latency      \(latencies.joined(separator: ", ")), max \(Readable.duration(self.latencies.maximum))
+              client CPU   \(Self.rounded(self.processorMicroseconds)) µs for each\n
+            """
+    }
+
+    /// Times in microseconds.
+    var json: String {
+        let latencies = Self.percentiles.map {
+            "\"\($0.0)_us\":\(Self.rounded(Self.microseconds(self.latencies.percentile($0.1))))"
+        }
+        let fields = [
+            "\"operation\":\"raw_\(self.operation)\"",
+            "\"in_flight\":\(self.inFlight)",
+            "\"count\":\(self.latencies.count)",
+            "\"seconds\":\(Self.rounded(self.duration / .seconds(1)))",
+            "\"per_second\":\(self.perSecond)",
+        ]
+        let ends = [
+            "\"max_us\":\(Self.rounded(Self.microseconds(self.latencies.maximum)))",
+            "\"client_cpu_us\":\(Self.rounded(self.processorMicroseconds))",
+        ]
+        return "{" + (fields + latencies + ends).joined(separator: ",") + "}"
+    }
+
+    private static func microseconds(_ duration: Duration) -> Double {
+        duration / .microseconds(1)
+    }
+
+    private static func rounded(_ value: Double) -> Double {
+        (value * 100).rounded() / 100
+    }
+}

@@ -1,0 +1,19 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// Random numbers that come out the same in every run (SplitMix64), so that a run can be repeated.
+struct RandomSequence: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: Int) {
+        self.state = UInt64(truncatingIfNeeded: seed)
+    }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,66 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import TiKVEmbedded
+import UnixSignals
+
+struct PlaygroundCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "playground",
+        abstract: "Run a TiKV cluster in this process, in memory, for development and tests.",
+        discussion: """
+            Prints one line on standard output once it serves, `ready pd=HOST:PORT stores=N`, and runs until SIGINT or \
+            SIGTERM, then exits with 0. Everything that was written is gone then.
+            """
+    )
+
+    @Option(name: .long, help: "PD's port; 0 picks a free one. Stores always take free ports.") var pdPort = 2379
+    @Option(name: .long, help: "How many stores.") var stores = 3
+    @Option(name: .long, help: "The address to listen on.") var host = "127.0.0.1"
+    @Option(
+        name: .long,
+        help: "Where regions begin, keys by commas (text with escapes: \\x2c is a comma); may be repeated."
+    )
+    var splitKeys: [String] = []
+    @OptionGroup var logging: LoggingOptions
+
+    func validate() throws {
+        guard (0...65_535).contains(self.pdPort) else {
+            throw ValidationError("--pd-port must be from 0 to 65535")
+        }
+        guard (1...100).contains(self.stores) else {
+            throw ValidationError("--stores must be from 1 to 100")
+        }
+        _ = try self.parsedSplitKeys()
+    }
+
+    func run() async throws {
+        // Before anything is up, so that a signal that comes early ends the command as a late one does.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        var configuration = EmbeddedCluster.Configuration()
+        configuration.host = self.host
+        configuration.pdPort = self.pdPort
+        configuration.storeCount = self.stores
+        configuration.splitKeys = try self.parsedSplitKeys()
+        configuration.logger = self.logging.logger("playground")
+        let stores = self.stores
+        try await EmbeddedCluster.withCluster(configuration) { cluster in
+            let endpoints = cluster.pdEndpoints.joined(separator: ",")
+            try StandardStream.output.write("ready pd=\(endpoints) stores=\(stores)\n")
+            for await _ in signals {
+                break
+            }
+        }
+    }
+
+    private func parsedSplitKeys() throws -> [[UInt8]] {
+        try self.splitKeys.flatMap { $0.split(separator: ",") }.map { key in
+            do throws(ByteNotation.Malformed) {
+                return try ByteNotation.text.read(key.utf8)
+            } catch {
+                throw ValidationError("the split key '\(key)' \(error.reason)")
+            }
+        }
+    }
+}

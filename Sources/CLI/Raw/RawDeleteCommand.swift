@@ -1,0 +1,23 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import TiKV
+
+struct RawDeleteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete",
+        abstract: "Remove keys; one that is not there is no error."
+    )
+
+    @Argument(help: "The keys.") var keys: [String]
+    @OptionGroup var notation: NotationOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let keys = try self.keys.map { try self.notation.key($0, "the key") }
+        try await self.connection.withRawClient { client in
+            try await client.batchDelete(keys)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that the embedded servers share. A value without clock and sockets; `SharedModel` guards the one that is
+/// in use.
+struct ClusterModel: Sendable {
+    /// The version that PD and the stores say they have.
+    static let version = "8.5.0"
+
+    var cluster: ClusterState
+    var engine = RawEngine()
+    var oracle = TimestampOracle()
+    var faults = FaultPlan()
+    var counters = RequestCounters()
+
+    /// The cluster that the stores belong to.
+    let clusterID: UInt64
+    /// The cluster that PD says it is; another one only where a test wants that.
+    var pdClusterID: UInt64
+    let apiVersion: EmbeddedCluster.APIVersion
+    /// `host:port` of PD.
+    var pdAddress = ""
+    /// What a test added to the clock.
+    var clockOffsetMilliseconds: UInt64 = 0
+    var gcSafePoint: UInt64 = 0
+    /// Regions that someone asked PD to scatter.
+    var scatteredRegions: Set<UInt64> = []
+
+    init(cluster: ClusterState, clusterID: UInt64, apiVersion: EmbeddedCluster.APIVersion = .v1) {
+        self.cluster = cluster
+        self.clusterID = clusterID
+        self.pdClusterID = clusterID
+        self.apiVersion = apiVersion
+    }
+
+    /// Notes a request, and says what is to go wrong with it.
+    mutating func begin(
+        _ rpc: String, on server: EmbeddedCluster.Server, regionID: UInt64?
+    ) -> EmbeddedCluster.Fault? {
+        self.counters.count(rpc, on: server)
+        return self.faults.isEmpty ? nil : self.faults.take(rpc: rpc, server: server, regionID: regionID)
+    }
+}

@@ -1,0 +1,85 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+extension EmbeddedCluster {
+    /// Something that goes wrong with a request. See ``EmbeddedCluster/inject(_:into:times:)``.
+    public struct Fault: Sendable {
+        enum Kind: Sendable {
+            case regionError(RegionErrorKind)
+            case hold(Gate)
+            case dropRequest
+            case dropAnswer
+            case cutConnection
+            case status(code: Int, message: String)
+        }
+
+        let kind: Kind
+
+        /// The store does nothing and answers with a region error. PD never does.
+        public static func regionError(_ error: RegionErrorKind) -> Fault { Fault(kind: .regionError(error)) }
+
+        /// The request waits at the gate before the server looks at it, and goes on as usual from there.
+        public static func hold(_ gate: Gate) -> Fault { Fault(kind: .hold(gate)) }
+
+        /// The server does nothing and never answers; the call ends when the client gives it up.
+        public static let dropRequest = Fault(kind: .dropRequest)
+
+        /// The server does what it was asked to do and never answers: the client cannot know that it was done.
+        public static let dropAnswer = Fault(kind: .dropAnswer)
+
+        /// The server closes the connection that the request came on instead of looking at it. Every other call on that
+        /// connection breaks as well.
+        public static let cutConnection = Fault(kind: .cutConnection)
+
+        /// The server does nothing and ends the call with a gRPC status.
+        ///
+        /// - Parameter code: a status code of gRPC, such as 14 for unavailable. Others become 2, unknown.
+        public static func status(code: Int, message: String) -> Fault {
+            Fault(kind: .status(code: code, message: message))
+        }
+
+        var isRegionError: Bool {
+            if case .regionError = self.kind { true } else { false }
+        }
+    }
+
+    /// Which requests a fault is for. What is nil matches everything.
+    public struct FaultScope: Sendable {
+        /// The name of the RPC without its service, such as `RawGet` or `GetRegion`.
+        public var rpc: String?
+        /// The region that the request names in its context. Requests to PD name none.
+        public var regionID: UInt64?
+        /// The server that gets the request.
+        public var server: Server?
+
+        /// A scope; what is not named matches everything.
+        public init(rpc: String? = nil, regionID: UInt64? = nil, server: Server? = nil) {
+            self.rpc = rpc
+            self.regionID = regionID
+            self.server = server
+        }
+
+        func matches(rpc: String, server: Server, regionID: UInt64?) -> Bool {
+            (self.rpc == nil || self.rpc == rpc) && (self.server == nil || self.server == server)
+                && (self.regionID == nil || self.regionID == regionID)
+        }
+    }
+
+    /// One of the cluster's servers.
+    public struct Server: Hashable, Sendable {
+        private let storeID: UInt64?
+
+        /// PD.
+        public static let placementDriver = Server(storeID: nil)
+
+        /// The store with this id.
+        public static func store(_ id: UInt64) -> Server { Server(storeID: id) }
+
+        var isStore: Bool { self.storeID != nil }
+    }
+
+    /// Names an injected fault, to take it back.
+    public struct FaultID: Hashable, Sendable {
+        let number: Int
+    }
+}

@@ -1,0 +1,41 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import TiKVTransport
+
+extension EmbeddedCluster.Fault {
+    /// Lets the fault happen to a request.
+    ///
+    /// - Parameters:
+    ///   - regionErrorAnswer: makes the answer that carries a region error.
+    ///   - perform: what the server would have done.
+    func run<Response>(
+        _ call: ServerCall,
+        regionErrorAnswer: (EmbeddedCluster.RegionErrorKind) -> Response,
+        perform: () throws -> Response
+    ) async throws -> Response {
+        switch self.kind {
+        case .regionError(let kind):
+            return regionErrorAnswer(kind)
+        case .hold(let gate):
+            try await gate.pass()
+            return try perform()
+        case .dropRequest:
+            try await Self.waitForCancellation()
+        case .dropAnswer:
+            _ = try perform()
+            try await Self.waitForCancellation()
+        case .cutConnection:
+            call.closeConnection()
+            try await Self.waitForCancellation()
+        case .status(let code, let message):
+            throw RPCError(RPCError.Code(rawValue: code) ?? .unknown, message, delivery: .answered)
+        }
+    }
+
+    /// The call ends with its client, its deadline or its server.
+    private static func waitForCancellation() async throws -> Never {
+        try await EventCounter().wait(for: 1)
+        throw CancellationError()
+    }
+}

@@ -1,2 +1,0 @@
-// TiKV for Swift
-// SPDX-License-Identifier: Apache-2.0

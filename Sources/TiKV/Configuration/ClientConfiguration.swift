@@ -1,0 +1,131 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a client behaves. Every value has a default that suits most; change the ones you mean.
+///
+/// ```swift
+/// var configuration = ClientConfiguration()
+/// configuration.requestTimeout = .seconds(2)
+/// configuration.connection.connectionsPerStore = 8
+/// ```
+public struct ClientConfiguration: Sendable {
+    /// The time for one call, over all its attempts, where the call names none; default 20 s.
+    public var requestTimeout: Duration
+
+    /// How long calls under way may still take when the client is stopped gracefully; default 5 s.
+    public var shutdownTimeout: Duration
+
+    /// Talking to PD.
+    public var pd: PD
+    /// Connections, to PD and to stores.
+    public var connection: Connection
+    /// What is remembered of where regions are.
+    public var regionCache: RegionCache
+    /// Raw key-value calls.
+    public var raw: Raw
+
+    /// A configuration; what is not named has its default.
+    public init(
+        requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5), pd: PD = .init(),
+        connection: Connection = .init(), regionCache: RegionCache = .init(), raw: Raw = .init()
+    ) {
+        self.requestTimeout = requestTimeout
+        self.shutdownTimeout = shutdownTimeout
+        self.pd = pd
+        self.connection = connection
+        self.regionCache = regionCache
+        self.raw = raw
+    }
+}
+
+extension ClientConfiguration {
+    /// Talking to PD.
+    public struct PD: Sendable {
+        /// How long one member of PD may take to answer before another is asked; default 3 s.
+        public var requestTimeout: Duration
+
+        /// Settings; what is not named has its default.
+        public init(requestTimeout: Duration = .seconds(3)) {
+            self.requestTimeout = requestTimeout
+        }
+    }
+
+    /// Connections, to PD and to stores.
+    public struct Connection: Sendable {
+        /// How long it may take to connect; default 5 s.
+        public var connectTimeout: Duration
+
+        /// Connections to each store, over which calls are spread; default 4, at least 1.
+        public var connectionsPerStore: Int
+
+        /// Requests that go to a store in one message of its `BatchCommands` stream; default 128. Requests made at the same
+        /// time share a message, none waits for company. 0 sends each request as a call of its own, as is done anyway with
+        /// stores that have no such stream.
+        public var maximumBatchSize: Int
+
+        /// Settings; what is not named has its default.
+        public init(
+            connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4, maximumBatchSize: Int = 128
+        ) {
+            self.connectTimeout = connectTimeout
+            self.connectionsPerStore = connectionsPerStore
+            self.maximumBatchSize = maximumBatchSize
+        }
+    }
+
+    /// What is remembered of where regions are.
+    public struct RegionCache: Sendable {
+        /// How long a region that nobody asks for is remembered; default 600 s.
+        public var timeToLive: Duration
+
+        /// Up to this much is added to each region's time, so that not all are loaded anew at once; default 60 s.
+        public var timeToLiveJitter: Duration
+
+        /// Regions asked of PD at once where many keys or a range are looked up; default 128, at least 1.
+        public var loadBatchSize: Int
+
+        /// Settings; what is not named has its default.
+        public init(
+            timeToLive: Duration = .seconds(600), timeToLiveJitter: Duration = .seconds(60), loadBatchSize: Int = 128
+        ) {
+            self.timeToLive = timeToLive
+            self.timeToLiveJitter = timeToLiveJitter
+            self.loadBatchSize = loadBatchSize
+        }
+    }
+
+    /// Raw key-value calls.
+    public struct Raw: Sendable {
+        /// The column family of calls that name none; default ``ColumnFamily/default``.
+        public var columnFamily: ColumnFamily
+
+        /// Longer keys are refused before anything is sent; default 8192 bytes, TiKV's own limit
+        /// (`storage.max-key-size`).
+        public var maximumKeySize: Int
+
+        /// Keys in one request of `batchGet` and `batchDelete`; default 512, at least 1.
+        public var batchKeyLimit: Int
+
+        /// Bytes of keys and values in one request of `batchPut`; default 16 KiB. A larger pair goes alone.
+        public var batchPutSizeLimit: Int
+
+        /// Pairs that a scan asks for at once; default 1024, from 1 to 10240.
+        public var scanPageSize: Int
+
+        /// Requests that one call over many regions has under way at once; default 16, at least 1.
+        public var maximumConcurrency: Int
+
+        /// Settings; what is not named has its default.
+        public init(
+            columnFamily: ColumnFamily = .default, maximumKeySize: Int = 8192, batchKeyLimit: Int = 512,
+            batchPutSizeLimit: Int = 16 * 1024, scanPageSize: Int = 1024, maximumConcurrency: Int = 16
+        ) {
+            self.columnFamily = columnFamily
+            self.maximumKeySize = maximumKeySize
+            self.batchKeyLimit = batchKeyLimit
+            self.batchPutSizeLimit = batchPutSizeLimit
+            self.scanPageSize = scanPageSize
+            self.maximumConcurrency = maximumConcurrency
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+extension TiKVError {
+    /// What kind of failure it was. More codes may come with later versions.
+    public struct Code: Sendable, Hashable {
+        private enum Wrapped: String, Sendable {
+            case invalidArgument
+            case cancelled
+            case deadlineExceeded
+            case undetermined
+            case pdUnreachable
+            case clusterIDMismatch
+            case regionUnavailable
+            case storeUnreachable
+            case serverIsBusy
+            case diskFull
+            case recoveryInProgress
+            case flashbackInProgress
+            case entryTooLarge
+            case unsupported
+            case serverError
+            case clientClosed
+            case clientNotRunning
+            case clientAlreadyRunning
+            case internalError
+        }
+
+        private let wrapped: Wrapped
+
+        private init(_ wrapped: Wrapped) {
+            self.wrapped = wrapped
+        }
+
+        /// An argument that can't be right: an empty key, a key over the limit, a reversed range, a negative limit, an
+        /// address that is none. Nothing was sent.
+        public static var invalidArgument: Code { Code(.invalidArgument) }
+        /// The task was cancelled. See ``TiKVError/isOutcomeUnknown`` for what became of a write.
+        public static var cancelled: Code { Code(.cancelled) }
+        /// The call's time was over before an answer came.
+        public static var deadlineExceeded: Code { Code(.deadlineExceeded) }
+        /// A write was sent and no answer came: it may have taken effect or not. The ``TiKVError/cause`` says why there
+        /// was no answer.
+        public static var undetermined: Code { Code(.undetermined) }
+        /// No member of PD could be reached, or none led, before the deadline.
+        public static var pdUnreachable: Code { Code(.pdUnreachable) }
+        /// A PD belongs to another cluster than the one this client started with.
+        public static var clusterIDMismatch: Code { Code(.clusterIDMismatch) }
+        /// No peer of the key's region would take the request before the deadline.
+        public static var regionUnavailable: Code { Code(.regionUnavailable) }
+        /// The store that holds the key could not be reached before the deadline.
+        public static var storeUnreachable: Code { Code(.storeUnreachable) }
+        /// The store asked for patience for longer than the call had time.
+        public static var serverIsBusy: Code { Code(.serverIsBusy) }
+        /// The store's disk was full until the deadline.
+        public static var diskFull: Code { Code(.diskFull) }
+        /// The region was being recovered until the deadline.
+        public static var recoveryInProgress: Code { Code(.recoveryInProgress) }
+        /// The region's data are being set back to an earlier version.
+        public static var flashbackInProgress: Code { Code(.flashbackInProgress) }
+        /// A write is larger than TiKV takes (`raft-entry-max-size`).
+        public static var entryTooLarge: Code { Code(.entryTooLarge) }
+        /// The server doesn't know this call.
+        public static var unsupported: Code { Code(.unsupported) }
+        /// The server answered with an error that has no code of its own here.
+        public static var serverError: Code { Code(.serverError) }
+        /// The client was closed.
+        public static var clientClosed: Code { Code(.clientClosed) }
+        /// Nobody called `run()` before the call's time was over.
+        public static var clientNotRunning: Code { Code(.clientNotRunning) }
+        /// `run()` was called twice.
+        public static var clientAlreadyRunning: Code { Code(.clientAlreadyRunning) }
+        /// Something this library should not have done; please report it.
+        public static var internalError: Code { Code(.internalError) }
+    }
+}
+
+extension TiKVError.Code: CustomStringConvertible {
+    /// The name of the code, `deadlineExceeded` for one.
+    public var description: String { self.wrapped.rawValue }
+}

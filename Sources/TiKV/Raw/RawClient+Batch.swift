@@ -1,0 +1,182 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import TiKVPD
+import TiKVProto
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension RawClient {
+    /// The values of many keys.
+    ///
+    /// Asks the regions of the keys side by side, at most ``ClientConfiguration/Raw/batchKeyLimit`` keys at a time.
+    ///
+    /// - Parameters:
+    ///   - keys: none of them empty; the same key may occur more than once.
+    ///   - columnFamily: where to look; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Returns: the values by key; keys without a value are not in it.
+    /// - Throws: ``TiKVError``, where any of the keys could not be read.
+    public func batchGet(
+        _ keys: some Sequence<Key>, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) -> [Key: Value] {
+        let sorted = try self.prepare(keys)
+        let family = self.wireName(columnFamily)
+        let limit = self.configuration.batchKeyLimit
+        let sender = self.core.sender
+        var values: [Key: Value] = [:]
+        guard !sorted.isEmpty else { return values }
+        values.reserveCapacity(sorted.count)
+        try await sender.scatter(
+            sorted, timeout: self.timeout(timeout), isWrite: false, concurrency: self.configuration.maximumConcurrency,
+            split: { keys, call async throws(TiKVError) in
+                try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: limit) }, &call)
+            },
+            deliver: { keys, region, call async throws(TiKVError) -> [Kvrpcpb_KvPair]? in
+                var request = Kvrpcpb_RawBatchGetRequest()
+                request.keys = keys.map { Data($0) }
+                request.cf = family
+                return try await sender.deliver(TikvpbTikvRPC.rawBatchGet, &request, to: region, &call)?.pairs
+            },
+            collect: { pairs in
+                for pair in pairs where !pair.hasError { values[Key(pair.key)] = Value(pair.value) }
+            })
+        return values
+    }
+
+    /// Sets the values of many keys.
+    ///
+    /// Not atomic: when this throws, any of the pairs may have been written
+    /// (``TiKVError/isOutcomeUnknown`` says whether one may). Sends pieces of
+    /// ``ClientConfiguration/Raw/batchPutSizeLimit`` side by side, in no order.
+    ///
+    /// - Parameters:
+    ///   - pairs: keys, none of them empty, and values; of several for one key the last is written.
+    ///   - columnFamily: where to write; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Throws: ``TiKVError``.
+    public func batchPut(
+        _ pairs: some Sequence<KeyValue>, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) {
+        let sorted = RawBatch.sorted(pairs)
+        for pair in sorted { try self.validate(Key(pair.key)) }
+        guard !sorted.isEmpty else { return }
+        let family = self.wireName(columnFamily)
+        let limit = self.configuration.batchPutSizeLimit
+        let sender = self.core.sender
+        try await sender.scatter(
+            sorted, timeout: self.timeout(timeout), isWrite: true, concurrency: self.configuration.maximumConcurrency,
+            split: { pairs, call async throws(TiKVError) in
+                try await sender.group(pairs, by: { $0.key }, chunks: { RawBatch.chunks($0, bytes: limit) }, &call)
+            },
+            deliver: { pairs, region, call async throws(TiKVError) -> Bool? in
+                var request = Kvrpcpb_RawBatchPutRequest()
+                request.pairs = pairs.map { pair in
+                    var message = Kvrpcpb_KvPair()
+                    message.key = Data(pair.key)
+                    message.value = Data(pair.value)
+                    return message
+                }
+                request.cf = family
+                guard let response = try await sender.deliver(TikvpbTikvRPC.rawBatchPut, &request, to: region, &call)
+                else { return nil }
+                try Self.check(response)
+                return true
+            },
+            collect: { _ in })
+    }
+
+    /// Sets the values of many keys, written as a list: `[("a", "1"), ("b", "2")]`.
+    ///
+    /// The same as the form that takes any sequence; literals within tuples need to be told their types.
+    ///
+    /// - Parameters:
+    ///   - pairs: keys, none of them empty, and values; of several for one key the last is written.
+    ///   - columnFamily: where to write; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Throws: ``TiKVError``.
+    public func batchPut(
+        _ pairs: [KeyValue], columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) {
+        try await self.batchPut(pairs.lazy.map { $0 }, columnFamily: columnFamily, timeout: timeout)
+    }
+
+    /// Removes many keys; those without a value don't matter.
+    ///
+    /// Not atomic: when this throws, any of the keys may have been removed
+    /// (``TiKVError/isOutcomeUnknown`` says whether one may).
+    ///
+    /// - Parameters:
+    ///   - keys: none of them empty.
+    ///   - columnFamily: where to write; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Throws: ``TiKVError``.
+    public func batchDelete(
+        _ keys: some Sequence<Key>, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) {
+        let sorted = try self.prepare(keys)
+        guard !sorted.isEmpty else { return }
+        let family = self.wireName(columnFamily)
+        let limit = self.configuration.batchKeyLimit
+        let sender = self.core.sender
+        try await sender.scatter(
+            sorted, timeout: self.timeout(timeout), isWrite: true, concurrency: self.configuration.maximumConcurrency,
+            split: { keys, call async throws(TiKVError) in
+                try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: limit) }, &call)
+            },
+            deliver: { keys, region, call async throws(TiKVError) -> Bool? in
+                var request = Kvrpcpb_RawBatchDeleteRequest()
+                request.keys = keys.map { Data($0) }
+                request.cf = family
+                guard let response = try await sender.deliver(TikvpbTikvRPC.rawBatchDelete, &request, to: region, &call)
+                else { return nil }
+                try Self.check(response)
+                return true
+            },
+            collect: { _ in })
+    }
+
+    /// Removes all keys of a range, region by region.
+    ///
+    /// Not atomic: when this throws, any of the keys may have been removed
+    /// (``TiKVError/isOutcomeUnknown`` says whether one may). An empty range removes nothing.
+    ///
+    /// - Parameters:
+    ///   - range: the keys; `.everything` is taken at its word.
+    ///   - columnFamily: where to write; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Throws: ``TiKVError``; ``TiKVError/Code/invalidArgument`` where the range's end lies before its start.
+    public func deleteRange(
+        _ range: KeyRange, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) {
+        try Self.validate(range)
+        guard !range.isEmpty else { return }
+        let family = self.wireName(columnFamily)
+        let sender = self.core.sender
+        try await sender.scatter(
+            KeySpan(start: range.start.bytes, end: range.end.bytes), timeout: self.timeout(timeout), isWrite: true,
+            concurrency: self.configuration.maximumConcurrency,
+            split: { span, call async throws(TiKVError) in try await sender.regions(of: span, &call) },
+            deliver: { span, region, call async throws(TiKVError) -> Bool? in
+                var request = Kvrpcpb_RawDeleteRangeRequest()
+                request.startKey = Data(span.start)
+                request.endKey = Data(span.end)
+                request.cf = family
+                guard let response = try await sender.deliver(TikvpbTikvRPC.rawDeleteRange, &request, to: region, &call)
+                else { return nil }
+                try Self.check(response)
+                return true
+            },
+            collect: { _ in })
+    }
+
+    private func prepare(_ keys: some Sequence<Key>) throws(TiKVError) -> [[UInt8]] {
+        let sorted = RawBatch.sorted(keys)
+        for key in sorted { try self.validate(Key(key)) }
+        return sorted
+    }
+}

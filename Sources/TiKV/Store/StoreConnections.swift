@@ -1,0 +1,123 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Synchronization
+import TiKVPD
+import TiKVTransport
+
+/// Where each store is, and the connections to it.
+///
+/// Like the region cache: changes go through the actor, what is known is read without entering it.
+actor StoreConnections {
+    private struct Published {
+        var handles: [UInt64: StoreHandle] = [:]
+        var isClosed = false
+    }
+
+    private nonisolated let published = Mutex(Published())
+    private nonisolated let resolutions: SingleFlight<UInt64, StoreHandle?, TiKVError>
+    private nonisolated let source: any RegionSource
+    private nonisolated let logger: Logger
+    private nonisolated let makeChannel: @Sendable (PeerAddress) -> any RPCChannel
+    private nonisolated let retire: @Sendable (any RPCChannel) -> Void
+    private var channels: [PeerAddress: any RPCChannel] = [:]
+    /// The last known address of each store, also while it is being looked up anew.
+    private var addresses: [UInt64: PeerAddress] = [:]
+    private var isClosed = false
+
+    /// - Parameters:
+    ///   - makeChannel: makes the connections to an address; must not connect by itself.
+    ///   - retire: takes connections that nobody needs any more, to close them when their calls are done.
+    init(
+        source: any RegionSource, clock: any TimeSource, logger: Logger,
+        makeChannel: @escaping @Sendable (PeerAddress) -> any RPCChannel,
+        retire: @escaping @Sendable (any RPCChannel) -> Void
+    ) {
+        self.source = source
+        self.logger = logger
+        self.makeChannel = makeChannel
+        self.retire = retire
+        self.resolutions = SingleFlight(
+            clock: clock, isShared: { !$0.isCallersOwn })
+    }
+
+    /// A store that is known.
+    nonisolated func known(_ id: UInt64) -> StoreHandle? {
+        self.published.withLock { $0.handles[id] }
+    }
+
+    /// A store, asked of PD.
+    ///
+    /// - Returns: nil where there is no such store (any more).
+    nonisolated func resolve(_ id: UInt64, deadline: Deadline) async throws(TiKVError) -> StoreHandle? {
+        let found = try await self.resolutions.run(id, deadline: deadline) { () async throws(TiKVError) in
+            let store: StoreDescription?
+            do throws(PDError) {
+                store = try await self.source.store(id: id, deadline: deadline)
+            } catch {
+                throw TiKVError(error)
+            }
+            return try await self.install(id, store)
+        }
+        if let found { return found }
+        if Task.isCancelled { throw TiKVError(.cancelled, "cancelled while waiting for a store's address from PD") }
+        throw TiKVError(.deadlineExceeded, "PD did not say in time where store \(id) is")
+    }
+
+    /// Makes the store be asked of PD when next needed; its connections stay, in case its address does.
+    nonisolated func forget(_ handle: StoreHandle) {
+        self.published.withLock { published in
+            if published.handles[handle.id] === handle { published.handles[handle.id] = nil }
+        }
+    }
+
+    /// Closes all connections.
+    ///
+    /// - Parameter gracefully: how long calls under way may still take.
+    func shutdown(gracefully: Duration?) async {
+        self.isClosed = true
+        let channels = self.channels.values
+        self.channels = [:]
+        await withDiscardingTaskGroup { group in
+            for channel in channels {
+                group.addTask { await channel.shutdown(gracefully: gracefully) }
+            }
+        }
+        self.published.withLock { $0 = Published(isClosed: true) }
+    }
+
+    // MARK: - Private
+
+    private func install(_ id: UInt64, _ store: StoreDescription?) throws(TiKVError) -> StoreHandle? {
+        guard !self.isClosed else { throw TiKVError(.clientClosed, "the client is closed") }
+        guard let store, store.state != .tombstone else {
+            self.move(id, to: nil)
+            return nil
+        }
+        guard let address = PeerAddress(store.address) else {
+            throw TiKVError(
+                .serverError, "PD gave an address for store \(id) that is none", detail: store.address)
+        }
+        self.move(id, to: address)
+        let channel: any RPCChannel
+        if let existing = self.channels[address] {
+            channel = existing
+        } else {
+            channel = self.makeChannel(address)
+            self.channels[address] = channel
+        }
+        let handle = StoreHandle(id: id, address: address, channel: channel)
+        self.published.withLock { $0.handles[id] = handle }
+        self.logger.log(.debug, "resolved a store", [.store: id, .address: address])
+        return handle
+    }
+
+    /// Notes a store's address; connections to an address where no store is any more are given up.
+    private func move(_ id: UInt64, to address: PeerAddress?) {
+        let old = self.addresses[id]
+        self.addresses[id] = address
+        guard let old, old != address, !self.addresses.values.contains(old) else { return }
+        if let channel = self.channels.removeValue(forKey: old) { self.retire(channel) }
+    }
+}

@@ -1,0 +1,18 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import TiKVPD
+import TiKVTransport
+
+/// A store that can be sent requests.
+final class StoreHandle: Sendable {
+    let id: UInt64
+    let address: PeerAddress
+    let channel: any RPCChannel
+
+    init(id: UInt64, address: PeerAddress, channel: any RPCChannel) {
+        self.id = id
+        self.address = address
+        self.channel = channel
+    }
+}

@@ -1,0 +1,33 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// How commands to a store are put together into messages of a `BatchCommands` stream.
+///
+/// Whatever is asked for within one turn of the connection's event loop goes in one message: nothing waits for company,
+/// and under load the turns themselves grow.
+package struct BatchConfiguration: Sendable {
+    /// The most commands in one message.
+    package var maxBatchSize: Int
+    /// The most commands of ordinary priority that may be without an answer at once; the rest waits.
+    package var maxInFlight: Int
+
+    package init(maxBatchSize: Int = 128, maxInFlight: Int = .max) {
+        self.maxBatchSize = maxBatchSize
+        self.maxInFlight = maxInFlight
+    }
+}
+
+/// What a store says about itself beside its answers.
+package struct StoreFeedback: Sendable, Equatable {
+    /// CPU load of the store's gRPC threads in percent of one core; 0 where it does not tell.
+    package var transportLayerLoad: UInt64
+    package var health: Health?
+
+    package struct Health: Sendable, Equatable {
+        package var storeID: UInt64
+        /// Grows with each report; an older one than known is to be ignored.
+        package var sequence: UInt64
+        /// 1 (healthy) to 100 (slow).
+        package var slowScore: Int32
+    }
+}

@@ -1,0 +1,201 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+internal import SwiftProtobuf
+internal import TiKVProto
+
+/// The connection's one `BatchCommands` stream: opened with the first command, opened anew when it broke.
+extension Connection {
+    typealias CommandWaiter = CheckedContinuation<Result<[UInt8], RPCError>, Never>
+
+    struct BatchState {
+        var correlator = BatchCorrelator<CommandWaiter>()
+        /// The stream that is open now.
+        var stream: HTTP2Stream?
+        /// The server has no BatchCommands.
+        var isUnsupported = false
+        /// Streams that broke since the last answer: a server that breaks each of them must not be asked for ever.
+        var brokenInARow = 0
+    }
+
+    private struct CommandStart: Sendable {
+        var field: Int
+        var payload: [UInt8]
+        var priority: UInt64
+        var deadline: NIODeadline?
+        var handle: CallHandle
+        var waiter: CommandWaiter
+    }
+
+    private static let mostBrokenInARow = 3
+    /// Bytes that may lie queued on the stream before commands stay in the queue, where they can still be taken back.
+    private static let batchBuffer = 256 << 10
+
+    /// Sends one command through the batch stream and waits for its answer.
+    ///
+    /// Cancellation and deadline take back this command alone. Throws `unimplemented`, not sent, where the server has no
+    /// BatchCommands: the command can go by itself then.
+    nonisolated func command(
+        field: Int, payload: [UInt8], options: CallOptions
+    ) async throws(RPCError) -> [UInt8] {
+        let handle = CallHandle()
+        let deadline = options.timeout.map { NIODeadline.after($0) }
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { waiter in
+                let start = CommandStart(
+                    field: field, payload: payload, priority: options.priority, deadline: deadline, handle: handle,
+                    waiter: waiter)
+                self.onLoop(self.eventLoop) { $0.startCommand(start) }
+            }
+        } onCancel: {
+            handle.cancel()
+            // Later, never inline: whoever cancels may be running inside this actor.
+            self.laterOnLoop(self.eventLoop) { $0.cancelCommand(handle) }
+        }.get()
+    }
+
+    private func startCommand(_ start: CommandStart) {
+        if start.handle.isCancelled {
+            return self.refuse(start.waiter, RPCError(.cancelled, "the task was cancelled", delivery: .notSent))
+        }
+        if let deadline = start.deadline, deadline <= .now() {
+            return self.refuse(start.waiter, self.deadlineError(.notSent))
+        }
+        if self.batch.isUnsupported { return self.refuse(start.waiter, Self.unsupported) }
+        if let refusal = self.refusalOfNewCalls { return self.refuse(start.waiter, refusal) }
+        let id = self.batch.correlator.add(
+            field: start.field, payload: start.payload, priority: start.priority, deadline: start.deadline,
+            waiter: start.waiter)
+        start.handle.slot = Int(truncatingIfNeeded: id)
+        self.arm(start.deadline)
+        self.flushSoon()
+    }
+
+    private func cancelCommand(_ handle: CallHandle) {
+        guard let id = handle.slot, let (waiter, isSent) = self.batch.correlator.remove(UInt64(id)) else { return }
+        let delivery: RPCError.Delivery = isSent ? .unknown : .notSent
+        self.refuse(waiter, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
+        self.finishBatchIfDraining()
+    }
+
+    private func refuse(_ waiter: CommandWaiter, _ error: RPCError) {
+        var error = error
+        error.peer = self.address.description
+        waiter.resume(returning: .failure(error))
+    }
+
+    private static let unsupported = RPCError(
+        .unimplemented, "the server has no BatchCommands", delivery: .notSent)
+
+    // MARK: - Sending
+
+    /// Puts what waits into messages, as far as the stream takes them. Called before each write.
+    func sendBatches() {
+        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls else {
+            return
+        }
+        guard let stream = self.batch.stream ?? self.openBatchStream() else { return }
+        while (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer {
+            var envelope = BatchEnvelope()
+            envelope.items = self.batch.correlator.takeBatch(settings)
+            if envelope.items.isEmpty { return }
+            self.link.session.send(envelope.framed(), on: stream)
+        }
+    }
+
+    private func openBatchStream() -> HTTP2Stream? {
+        let stream = self.openCall(path: TikvpbTikvRPC.batchCommands.path, kind: .batch)
+        self.batch.stream = stream
+        return stream
+    }
+
+    // MARK: - Receiving
+
+    /// Messages of the batch stream. Returns the error where one cannot be read.
+    func receiveBatches(_ messages: [[UInt8]]) -> RPCError? {
+        for message in messages {
+            let envelope: BatchEnvelope
+            do {
+                envelope = try BatchEnvelope(decoding: message)
+            } catch {
+                return error
+            }
+            self.batch.brokenInARow = 0
+            for item in envelope.items {
+                guard let (waiter, result) = self.batch.correlator.answer(item) else { continue }
+                switch result {
+                case .success: waiter.resume(returning: result)
+                case .failure(let error): self.refuse(waiter, error)
+                }
+            }
+            self.report(envelope)
+        }
+        self.finishBatchIfDraining()
+        return nil
+    }
+
+    private func report(_ envelope: BatchEnvelope) {
+        guard let onFeedback = self.onFeedback, envelope.load > 0 || envelope.feedback != nil else { return }
+        var feedback = StoreFeedback(transportLayerLoad: envelope.load, health: nil)
+        // Feedback that cannot be read is left out: it is advice, and the answers beside it are good.
+        if let bytes = envelope.feedback, let health = try? Kvrpcpb_HealthFeedback(serializedBytes: bytes) {
+            feedback.health = StoreFeedback.Health(
+                storeID: health.storeID, sequence: health.feedbackSeqNo, slowScore: health.slowScore)
+        }
+        onFeedback(feedback)
+    }
+
+    // MARK: - Ending
+
+    /// The stream ended. What was in flight on it fails, its outcome unknown; what was not sent goes on a new stream.
+    func batchEnded(_ failure: RPCError?) {
+        self.batch.stream = nil
+        if let failure, failure.code == .unimplemented, failure.delivery == .answered {
+            self.batch.isUnsupported = true
+            for waiter in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
+                self.refuse(waiter, Self.unsupported)
+            }
+            return
+        }
+        let reason = failure.map { ": \($0.message)" } ?? ""
+        let broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
+        for waiter in self.batch.correlator.removeSent() { self.refuse(waiter, broken) }
+        self.batch.brokenInARow += 1
+        if self.batch.brokenInARow >= Self.mostBrokenInARow {
+            var error = broken
+            error.delivery = .notSent
+            for waiter in self.batch.correlator.removeUnsent() { self.refuse(waiter, error) }
+        }
+        if self.batch.correlator.hasUnsent { self.flushSoon() }
+    }
+
+    /// The connection is gone.
+    func failCommands(_ error: RPCError) {
+        var lost = error
+        lost.delivery = .unknown
+        for waiter in self.batch.correlator.removeSent() { self.refuse(waiter, lost) }
+        self.refuseUnsentCommands(error)
+    }
+
+    /// The connection takes no new calls: what was not sent can go on another one.
+    func refuseUnsentCommands(_ error: RPCError) {
+        var unsent = error
+        unsent.delivery = .notSent
+        for waiter in self.batch.correlator.removeUnsent() { self.refuse(waiter, unsent) }
+    }
+
+    /// While the connection drains, the stream ends when the last answer has come.
+    func finishBatchIfDraining() {
+        guard self.isDraining, self.batch.correlator.isEmpty, let stream = self.batch.stream else { return }
+        self.halfCloseCall(stream)
+    }
+
+    /// Fails the commands whose time is over. Returns the next deadline.
+    func expireCommands(_ now: NIODeadline) -> NIODeadline? {
+        let (expired, next) = self.batch.correlator.removeExpired(at: now)
+        for (waiter, isSent) in expired { self.refuse(waiter, self.deadlineError(isSent ? .unknown : .notSent)) }
+        if !expired.isEmpty { self.finishBatchIfDraining() }
+        return next
+    }
+}

@@ -1,0 +1,39 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+import TiKV
+import TiKVEmbedded
+
+/// The code that README.md shows, so that it stays true.
+@Suite struct ReadmeTests {
+    @Test func firstSteps() async throws {
+        let lines = try await EmbeddedCluster.withCluster { cluster in
+            var lines: [String] = []
+            func print(_ items: String...) { lines.append(items.joined(separator: " ")) }
+
+            try await RawClient.withClient(pd: cluster.pdEndpoints) { client in
+                try await client.put("user/1", value: "Ada")
+                if let name = try await client.get("user/1") {
+                    print(String(decoding: name.bytes, as: UTF8.self))
+                }
+                for try await (key, value) in client.scan(.prefix("user/")) {
+                    print(key.debugDescription, value.debugDescription)
+                }
+            }
+            return lines
+        }
+        #expect(lines == ["Ada", #"Key("user/1") Value("Ada")"#])
+    }
+
+    @Test func inYourTests() async throws {
+        try await EmbeddedCluster.withCluster { cluster in
+            try await RawClient.withClient(pd: cluster.pdEndpoints) { client in
+                try await client.put("a", value: "1")
+                try cluster.split(at: Array("m".utf8))
+                #expect(try await client.get("a") == "1")
+            }
+            #expect(cluster.regions.count == 2)
+        }
+    }
+}

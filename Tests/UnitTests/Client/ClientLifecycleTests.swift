@@ -1,0 +1,73 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+import TiKVPD
+
+@testable import TiKV
+
+@Suite(.timeLimit(.minutes(1))) struct ClientLifecycleTests {
+    private func outcome(_ lifecycle: ClientLifecycle, _ deadline: Deadline) async -> TiKVError.Code? {
+        do throws(TiKVError) {
+            try await lifecycle.waitUntilRunning(deadline: deadline)
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    @Test func callsWaitForTheClientToRun() async throws {
+        let clock = VirtualClock(jumps: false)
+        let lifecycle = ClientLifecycle(clock: clock)
+        let deadline = Deadline(after: .seconds(1), from: clock.now)
+        async let waiting = self.outcome(lifecycle, deadline)
+        await clock.waitForSleepers(1)
+        try lifecycle.start()
+        #expect(await waiting == nil)
+        #expect(await self.outcome(lifecycle, deadline) == nil)
+    }
+
+    @Test func aClientThatNeverRunsIsSaidSo() async {
+        let clock = VirtualClock(jumps: false)
+        let lifecycle = ClientLifecycle(clock: clock)
+        let deadline = Deadline(after: .seconds(1), from: clock.now)
+        async let waiting = self.outcome(lifecycle, deadline)
+        await clock.waitForSleepers(1)
+        clock.advance(by: .seconds(2))
+        #expect(await waiting == .clientNotRunning)
+    }
+
+    @Test func closingWakesWhoWaits() async {
+        let clock = VirtualClock(jumps: false)
+        let lifecycle = ClientLifecycle(clock: clock)
+        let deadline = Deadline(after: .seconds(1), from: clock.now)
+        async let waiting = self.outcome(lifecycle, deadline)
+        await clock.waitForSleepers(1)
+        lifecycle.close()
+        #expect(await waiting == .clientClosed)
+    }
+
+    @Test func cancellingWakesWhoWaits() async {
+        let clock = VirtualClock(jumps: false)
+        let lifecycle = ClientLifecycle(clock: clock)
+        let deadline = Deadline(after: .seconds(1), from: clock.now)
+        let code = await withTaskGroup(of: TiKVError.Code?.self) { group in
+            group.addTask { await self.outcome(lifecycle, deadline) }
+            await clock.waitForSleepers(1)
+            group.cancelAll()
+            return await group.next() ?? nil
+        }
+        #expect(code == .cancelled)
+    }
+
+    @Test func itRunsOnce() throws {
+        let lifecycle = ClientLifecycle(clock: VirtualClock(jumps: false))
+        try lifecycle.start()
+        #expect(throws: TiKVError.self) { try lifecycle.start() }
+        lifecycle.close()
+        lifecycle.close()
+        #expect(lifecycle.isClosed)
+        let error = #expect(throws: TiKVError.self) { try lifecycle.start() }
+        #expect(error?.code == .clientClosed)
+    }
+}

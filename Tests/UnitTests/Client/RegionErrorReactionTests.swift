@@ -1,0 +1,157 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+import TiKVPD
+import TiKVProto
+
+@testable import TiKV
+
+/// The reaction to each error of `errorpb.Error`, one by one.
+@Suite struct RegionErrorReactionTests {
+    private let region = RegionDescription.sample(1, "a", "m", epoch: RegionEpoch(confVer: 2, version: 5))
+
+    private func reaction(_ make: (inout Errorpb_Error) -> Void) -> RegionErrorReaction {
+        RegionErrorReaction(self.error(make), region: self.region)
+    }
+
+    private func error(_ make: (inout Errorpb_Error) -> Void) -> Errorpb_Error {
+        var error = Errorpb_Error()
+        make(&error)
+        return error
+    }
+
+    private func meta(_ id: UInt64, _ start: String, _ end: String, confVer: UInt64, version: UInt64) -> Metapb_Region {
+        var region = Metapb_Region()
+        region.id = id
+        region.startKey.append(contentsOf: start.utf8)
+        region.endKey.append(contentsOf: end.utf8)
+        region.regionEpoch.confVer = confVer
+        region.regionEpoch.version = version
+        return region
+    }
+
+    @Test func notLeaderWithAKnownLeaderSwitchesAtOnce() {
+        let reaction = self.reaction {
+            $0.notLeader.leader.id = 12
+            $0.notLeader.leader.storeID = 2
+        }
+        #expect(reaction == .switchLeader(PeerDescription(id: 12, storeID: 2)))
+    }
+
+    @Test func notLeaderWithAnUnknownLeaderReloads() {
+        let reaction = self.reaction {
+            $0.notLeader.leader.id = 99
+            $0.notLeader.leader.storeID = 9
+        }
+        #expect(reaction == .reload(nil))
+        // The same store, another peer: it left and came back.
+        let replaced = self.reaction {
+            $0.notLeader.leader.id = 99
+            $0.notLeader.leader.storeID = 2
+        }
+        #expect(replaced == .reload(nil))
+    }
+
+    @Test func notLeaderWithoutALeaderTriesTheNextPeer() {
+        #expect(self.reaction { $0.notLeader.regionID = 1 } == .tryNextPeer(.regionScheduling))
+        #expect(self.reaction { $0.notLeader.leader = Metapb_Peer() } == .tryNextPeer(.regionScheduling))
+    }
+
+    @Test func epochNotMatchInstallsWhatItLists() {
+        let left = self.meta(2, "a", "g", confVer: 2, version: 6)
+        let right = self.meta(1, "g", "m", confVer: 2, version: 6)
+        let reaction = self.reaction { $0.epochNotMatch.currentRegions = [left, right] }
+        #expect(reaction == .install([RegionDescription(left), RegionDescription(right)]))
+    }
+
+    @Test func epochNotMatchWithoutRegionsReloads() {
+        #expect(self.reaction { $0.epochNotMatch = Errorpb_EpochNotMatch() } == .reload(.regionMiss))
+    }
+
+    @Test func epochNotMatchOfAStoreThatLagsWaits() {
+        let older = self.meta(1, "a", "z", confVer: 2, version: 4)
+        #expect(self.reaction { $0.epochNotMatch.currentRegions = [older] } == .retry(.regionMiss, hint: nil))
+        let olderPeers = self.meta(1, "a", "m", confVer: 1, version: 5)
+        #expect(self.reaction { $0.epochNotMatch.currentRegions = [olderPeers] } == .retry(.regionMiss, hint: nil))
+    }
+
+    @Test func whatIsWrongAboutTheRegionReloads() {
+        #expect(self.reaction { $0.regionNotFound.regionID = 1 } == .reload(.regionMiss))
+        #expect(self.reaction { $0.keyNotInRegion.regionID = 1 } == .reload(.regionMiss))
+        #expect(self.reaction { $0.mismatchPeerID.storePeerID = 1 } == .reload(.regionMiss))
+        #expect(self.reaction { $0.recoveryInProgress.regionID = 1 } == .reload(.recoveryInProgress))
+        #expect(self.reaction { $0.isWitness.regionID = 1 } == .reload(.isWitness))
+        #expect(self.reaction { $0.bucketVersionNotMatch.version = 3 } == .reload(nil))
+    }
+
+    @Test func storeNotMatchReloadsTheStore() {
+        #expect(self.reaction { $0.storeNotMatch.actualStoreID = 7 } == .reloadStore)
+    }
+
+    @Test func serverIsBusyWaitsAsLongAsItAsks() {
+        #expect(self.reaction { $0.serverIsBusy.reason = "scheduler" } == .retry(.serverBusy, hint: nil))
+        #expect(self.reaction { $0.serverIsBusy.backoffMs = 150 } == .retry(.serverBusy, hint: .milliseconds(150)))
+        #expect(
+            self.reaction { $0.serverIsBusy.backoffMs = .max }
+                == .retry(.serverBusy, hint: .milliseconds(Int64.max)))
+    }
+
+    @Test func theWrongTimeIsWaitedFor() {
+        #expect(self.reaction { $0.diskFull.storeID = [1] } == .retry(.diskFull, hint: nil))
+        #expect(
+            self.reaction { $0.maxTimestampNotSynced = Errorpb_MaxTimestampNotSynced() }
+                == .retry(.maxTimestampNotSynced, hint: nil))
+        #expect(self.reaction { $0.regionNotInitialized.regionID = 1 } == .retry(.regionNotInitialized, hint: nil))
+        #expect(self.reaction { $0.readIndexNotReady.regionID = 1 } == .retry(.regionScheduling, hint: nil))
+        #expect(self.reaction { $0.proposalInMergingMode.regionID = 1 } == .retry(.regionScheduling, hint: nil))
+    }
+
+    @Test func anotherPeerMayKnowBetter() {
+        #expect(self.reaction { $0.staleCommand = Errorpb_StaleCommand() } == .tryNextPeer(nil))
+        #expect(self.reaction { $0.dataIsNotReady.regionID = 1 } == .tryNextPeer(nil))
+        #expect(self.reaction { $0.message = "deadline is exceeded" } == .tryNextPeer(nil))
+        #expect(self.reaction { $0.message = "an error of next year" } == .tryNextPeer(nil))
+    }
+
+    @Test func whatWillNotChangeFails() {
+        func code(_ reaction: RegionErrorReaction) -> TiKVError.Code? {
+            if case .fail(let code, _) = reaction { code } else { nil }
+        }
+        #expect(code(self.reaction { $0.raftEntryTooLarge.entrySize = 9 }) == .entryTooLarge)
+        #expect(code(self.reaction { $0.flashbackInProgress.regionID = 1 }) == .flashbackInProgress)
+        #expect(code(self.reaction { $0.flashbackNotPrepared.regionID = 1 }) == .flashbackInProgress)
+        #expect(code(self.reaction { $0.message = "invalid max_ts update: 3" }) == .serverError)
+    }
+
+    @Test func anUndeterminedResultIsNoRefusal() {
+        #expect(self.reaction { $0.undeterminedResult.message = "x" } == .undetermined)
+        // Whatever else it says.
+        let both = self.reaction {
+            $0.undeterminedResult.message = "x"
+            $0.notLeader.regionID = 1
+        }
+        #expect(both == .undetermined)
+    }
+
+    @Test func namesAndCodesTellTheErrorsApart() {
+        let errors: [Errorpb_Error] = [
+            self.error { $0.undeterminedResult.message = "" }, self.error { $0.notLeader.regionID = 0 },
+            self.error { $0.epochNotMatch = .init() }, self.error { $0.diskFull = .init() },
+            self.error { $0.recoveryInProgress = .init() }, self.error { $0.isWitness = .init() },
+            self.error { $0.flashbackInProgress = .init() }, self.error { $0.flashbackNotPrepared = .init() },
+            self.error { $0.regionNotFound = .init() }, self.error { $0.keyNotInRegion = .init() },
+            self.error { $0.mismatchPeerID = .init() }, self.error { $0.bucketVersionNotMatch = .init() },
+            self.error { $0.serverIsBusy = .init() }, self.error { $0.staleCommand = .init() },
+            self.error { $0.storeNotMatch = .init() }, self.error { $0.raftEntryTooLarge = .init() },
+            self.error { $0.maxTimestampNotSynced = .init() }, self.error { $0.regionNotInitialized = .init() },
+            self.error { $0.readIndexNotReady = .init() }, self.error { $0.proposalInMergingMode = .init() },
+            self.error { $0.dataIsNotReady = .init() }, self.error { _ in },
+        ]
+        #expect(Set(errors.map { RegionErrorReaction.name(of: $0) }).count == 22)
+        #expect(RegionErrorReaction.code(of: errors[12]) == .serverIsBusy)
+        #expect(RegionErrorReaction.code(of: errors[3]) == .diskFull)
+        #expect(RegionErrorReaction.code(of: errors[4]) == .recoveryInProgress)
+        #expect(RegionErrorReaction.code(of: errors[1]) == .regionUnavailable)
+    }
+}

@@ -1,0 +1,78 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+import TiKVOrderedMap
+import TiKVPD
+
+@testable import TiKV
+
+/// A PD whose knowledge a test sets.
+final class ModelRegions: RegionSource {
+    struct State {
+        var regions: [RegionDescription] = []
+        var stores: [UInt64: StoreDescription] = [:]
+        var failure: PDError?
+        /// What happens while PD is asked.
+        var onQuestion: (@Sendable () -> Void)?
+        /// What was asked, in order.
+        var questions: [String] = []
+    }
+
+    private let state: Mutex<State>
+
+    init(_ regions: [RegionDescription], stores: [UInt64] = [1, 2, 3]) {
+        var state = State()
+        state.regions = regions
+        for id in stores { state.stores[id] = StoreDescription(id: id, address: "store\(id):20160") }
+        self.state = Mutex(state)
+    }
+
+    var questions: [String] { self.state.withLock { $0.questions } }
+
+    func change(_ body: @Sendable (inout State) -> Void) {
+        self.state.withLock { body(&$0) }
+    }
+
+    private func ask<Answer: Sendable>(
+        _ question: String, _ body: @Sendable (State) -> Answer
+    ) throws(PDError) -> Answer {
+        let (answer, failure, onQuestion) = self.state.withLock { state in
+            state.questions.append(question)
+            return (body(state), state.failure, state.onQuestion)
+        }
+        onQuestion?()
+        if let failure { throw failure }
+        return answer
+    }
+
+    func region(for key: [UInt8], deadline: Deadline) async throws(PDError) -> RegionDescription? {
+        try self.ask("region") { state in
+            state.regions.first {
+                !KeyOrder.isLess(key, $0.startKey) && ($0.endKey.isEmpty || KeyOrder.isLess(key, $0.endKey))
+            }
+        }
+    }
+
+    func previousRegion(for key: [UInt8], deadline: Deadline) async throws(PDError) -> RegionDescription? {
+        try self.ask("previous") { state in
+            state.regions.last { !$0.endKey.isEmpty && !KeyOrder.isLess(key, $0.endKey) }
+        }
+    }
+
+    func scanRegions(
+        _ span: KeySpan, limit: Int, deadline: Deadline
+    ) async throws(PDError) -> [RegionDescription] {
+        try self.ask("scan") { state in
+            Array(
+                state.regions.filter {
+                    (span.end.isEmpty || KeyOrder.isLess($0.startKey, span.end))
+                        && ($0.endKey.isEmpty || KeyOrder.isLess(span.start, $0.endKey))
+                }.prefix(limit))
+        }
+    }
+
+    func store(id: UInt64, deadline: Deadline) async throws(PDError) -> StoreDescription? {
+        try self.ask("store \(id)") { $0.stores[id] }
+    }
+}

@@ -1,0 +1,127 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import SwiftProtobuf
+import Synchronization
+import TiKVPD
+import TiKVProto
+import TiKVTransport
+
+@testable import TiKV
+
+/// The request pipeline with a PD and stores that a test plays, in virtual time.
+final class PipelineHarness: Sendable {
+    typealias Handler = @Sendable (_ request: any Message) async throws(RPCError) -> any Message
+
+    let regions: ModelRegions
+    let clock: VirtualClock
+    let lifecycle: ClientLifecycle
+    let cache: RegionCache
+    let stores: StoreConnections
+    let sender: RegionRequestSender
+    private let script: Script
+
+    private final class Script: Sendable {
+        let handlers = Mutex<[String: Handler]>([:])
+        let requests = Mutex<[(host: String, request: any Message)]>([])
+        let retired = Mutex(0)
+
+        func channel(_ address: PeerAddress) -> any RPCChannel {
+            ScriptedChannel { _, request throws(RPCError) in
+                self.requests.withLock { $0.append((address.host, request)) }
+                guard let handler = self.handlers.withLock({ $0[address.host] }) else {
+                    throw RPCError(.unavailable, "connection refused", delivery: .notSent)
+                }
+                return try await handler(request)
+            }
+        }
+    }
+
+    init(
+        _ regions: [RegionDescription], jumps: Bool = true, runs: Bool = true,
+        configuration: ClientConfiguration.RegionCache = .init()
+    ) {
+        let clock = VirtualClock(jumps: jumps)
+        let script = Script()
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        self.script = script
+        self.clock = clock
+        self.regions = ModelRegions(regions)
+        self.lifecycle = ClientLifecycle(clock: clock)
+        self.cache = RegionCache(
+            source: self.regions, configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 },
+            logger: logger)
+        self.stores = StoreConnections(
+            source: self.regions, clock: clock, logger: logger, makeChannel: { script.channel($0) },
+            retire: { _ in script.retired.withLock { $0 += 1 } })
+        self.sender = RegionRequestSender(
+            cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: { 0.5 },
+            logger: logger)
+        if runs { try? self.lifecycle.start() }
+    }
+
+    /// What the store at this host answers; a store without a handler can't be reached.
+    func on(_ host: String, _ handler: Handler?) {
+        self.script.handlers.withLock { $0[host] = handler }
+    }
+
+    /// Whom requests went to so far, in order.
+    var hosts: [String] { self.script.requests.withLock { $0.map(\.host) } }
+
+    var requests: [any Message] { self.script.requests.withLock { $0.map(\.request) } }
+
+    var retiredChannels: Int { self.script.retired.withLock { $0 } }
+
+    // MARK: - Calls
+
+    func get(_ key: String = "k", timeout: Duration = .seconds(20)) async throws(TiKVError) -> Kvrpcpb_RawGetResponse {
+        var request = Kvrpcpb_RawGetRequest()
+        request.key.append(contentsOf: key.utf8)
+        return try await self.sender.send(
+            TikvpbTikvRPC.rawGet, request, key: Array(key.utf8), timeout: timeout, isWrite: false)
+    }
+
+    func put(_ key: String = "k", timeout: Duration = .seconds(20)) async throws(TiKVError) {
+        var request = Kvrpcpb_RawPutRequest()
+        request.key.append(contentsOf: key.utf8)
+        let _: Kvrpcpb_RawPutResponse = try await self.sender.send(
+            TikvpbTikvRPC.rawPut, request, key: Array(key.utf8), timeout: timeout, isWrite: true)
+    }
+
+    // MARK: - Answers
+
+    static func value(_ text: String) -> Kvrpcpb_RawGetResponse {
+        var response = Kvrpcpb_RawGetResponse()
+        response.value.append(contentsOf: text.utf8)
+        return response
+    }
+
+    static func regionError(_ make: (inout Errorpb_Error) -> Void) -> Kvrpcpb_RawGetResponse {
+        var response = Kvrpcpb_RawGetResponse()
+        make(&response.regionError)
+        return response
+    }
+
+    static func putError(_ make: (inout Errorpb_Error) -> Void) -> Kvrpcpb_RawPutResponse {
+        var response = Kvrpcpb_RawPutResponse()
+        make(&response.regionError)
+        return response
+    }
+
+    /// Answers in this order; the last one for ever.
+    static func sequence(_ answers: [any Message]) -> Handler {
+        let rest = Answers(answers)
+        return { _ throws(RPCError) in rest.next() }
+    }
+
+    private final class Answers: Sendable {
+        private let rest: Mutex<[any Message]>
+
+        init(_ answers: [any Message]) { self.rest = Mutex(answers) }
+
+        func next() -> any Message {
+            self.rest.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import SwiftProtobuf
+import Synchronization
+import Testing
+import TiKVProto
+import TiKVTransport
+
+@testable import TiKVPD
+
+/// The PD client against members whose answers are made up, in virtual time.
+@Suite(.timeLimit(.minutes(1))) struct PDClientTests {
+    /// Three members, one of which leads.
+    private final class Members: Sendable {
+        struct State {
+            var clusterID: UInt64 = 7
+            var leader: String? = "a"
+            /// What a member thinks who leads, where it is behind.
+            var beliefs: [String: String] = [:]
+            var down: Set<String> = []
+            /// Statuses to answer questions other than for members with, in this order.
+            var statuses: [RPCError] = []
+            var clusterOf: [String: UInt64] = [:]
+            var lacksBatchScan = false
+            /// What happens while a member says nothing.
+            var silence: (@Sendable () -> Void)?
+            var hasOldScan = false
+        }
+
+        let state = Mutex(State())
+        let channels = Mutex<[String: ScriptedChannel]>([:])
+
+        func channel(_ address: PeerAddress) -> any RPCChannel {
+            let name = address.host
+            let channel = ScriptedChannel { call, request throws(RPCError) in try self.answer(name, call, request) }
+            self.channels.withLock { $0[name] = channel }
+            return channel
+        }
+
+        func calls(_ name: String) -> [String] { self.channels.withLock { $0[name]?.calls ?? [] } }
+
+        private func answer(_ name: String, _ call: String, _ request: any Message) throws(RPCError) -> any Message {
+            let state = self.state.withLock { $0 }
+            if state.down.contains(name) {
+                throw RPCError(.unavailable, "connection refused", delivery: .notSent, peer: name)
+            }
+            var header = Pdpb_ResponseHeader()
+            header.clusterID = state.clusterOf[name] ?? state.clusterID
+            if call == "GetMembers" {
+                var response = Pdpb_GetMembersResponse()
+                response.header = header
+                for name in ["a", "b", "c"] {
+                    var member = Pdpb_Member()
+                    member.clientUrls = ["http://\(name):2379"]
+                    response.members.append(member)
+                }
+                if let leader = state.beliefs[name] ?? state.leader {
+                    response.leader.clientUrls = ["http://\(leader):2379"]
+                }
+                return response
+            }
+            guard state.leader == name else { throw RPCError(.unavailable, "not leader", delivery: .answered) }
+            let status = self.state.withLock { $0.statuses.isEmpty ? nil : $0.statuses.removeFirst() }
+            if let status {
+                state.silence?()
+                throw status
+            }
+            switch request {
+            case let request as Pdpb_GetRegionRequest:
+                guard request.header.clusterID == header.clusterID else {
+                    throw RPCError(.failedPrecondition, "mismatch cluster id", delivery: .answered)
+                }
+                var response = Pdpb_GetRegionResponse()
+                response.header = header
+                if request.regionKey.first != 0x6e {
+                    response.region.id = 5
+                    response.region.peers = [Self.peer]
+                    response.leader = Self.peer
+                }
+                return response
+            case is Pdpb_BatchScanRegionsRequest where state.lacksBatchScan:
+                throw RPCError(.unimplemented, "unknown method", delivery: .answered)
+            case let request as Pdpb_ScanRegionsRequest:
+                var response = Pdpb_ScanRegionsResponse()
+                response.header = header
+                var region = Metapb_Region()
+                region.id = UInt64(request.startKey.first ?? 0) / 2
+                if state.hasOldScan {
+                    response.regionMetas = [region]
+                    response.leaders = [Self.peer]
+                } else {
+                    var wrapped = Pdpb_Region()
+                    wrapped.region = region
+                    wrapped.leader = Self.peer
+                    response.regions = [wrapped]
+                }
+                return response
+            case is Pdpb_GetStoreRequest:
+                var response = Pdpb_GetStoreResponse()
+                response.header = header
+                response.store.id = 3
+                response.store.address = "s:20160"
+                response.store.state = .tombstone
+                return response
+            default:
+                throw RPCError(.unimplemented, call, delivery: .answered)
+            }
+        }
+
+        static var peer: Metapb_Peer {
+            var peer = Metapb_Peer()
+            peer.id = 9
+            peer.storeID = 3
+            return peer
+        }
+    }
+
+    private let members = Members()
+    private let clock = VirtualClock(jumps: true)
+
+    private func client(_ names: [String] = ["a", "b", "c"]) -> PDClient {
+        PDClient(
+            endpoints: names.map { PeerAddress(host: $0, port: 2379) }, clock: self.clock, random: { 0.5 },
+            logger: Logger(label: "test")
+        ) { [members] in members.channel($0) }
+    }
+
+    private func deadline(_ timeout: Duration = .seconds(20)) -> Deadline {
+        Deadline(after: timeout, from: self.clock.now)
+    }
+
+    @Test func findsTheLeaderThroughAnyMember() async throws {
+        self.members.state.withLock { $0.leader = "c" }
+        let client = self.client(["b"])
+        let region = try await client.region(for: [1], deadline: self.deadline())
+        #expect(region?.id == 5)
+        #expect(region?.leader?.storeID == 3)
+        #expect(self.members.calls("b") == ["GetMembers"])
+        #expect(self.members.calls("c") == ["GetRegion"])
+        #expect(await client.clusterID == 7)
+    }
+
+    @Test func followsAChangeOfLeaderWithoutAWait() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock { $0.leader = "b" }
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+        #expect(self.clock.waits.isEmpty)
+        #expect(await client.leader?.host == "b")
+    }
+
+    @Test func survivesTheDeathOfTheLeader() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock {
+            $0.leader = "b"
+            $0.down = ["a"]
+            // One that hasn't heard yet is asked first, and once more after a wait.
+            $0.beliefs = ["c": "a"]
+        }
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+    }
+
+    @Test func waitsForAnElection() async throws {
+        self.members.state.withLock { $0.leader = nil }
+        let client = self.client()
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline(.seconds(5)))
+        }
+        #expect(error?.code == .unreachable)
+        #expect(error?.message.contains("no leader is elected") == true)
+        #expect(self.clock.elapsed <= .seconds(5))
+        self.members.state.withLock { $0.leader = "c" }
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+    }
+
+    @Test func namesWhomItTriedAndWhyWhenNobodyAnswers() async throws {
+        self.members.state.withLock { $0.down = ["a", "b", "c"] }
+        let client = self.client(["a", "b"])
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline(.seconds(10)))
+        }
+        #expect(error?.code == .unreachable)
+        #expect(error?.attempts.map(\.address.description) == ["a:2379", "b:2379"])
+        #expect(error?.message.contains("a:2379: unavailable: connection refused") == true)
+        #expect(self.clock.elapsed <= .seconds(10))
+        #expect(self.members.calls("a").count > 2)
+    }
+
+    @Test func silenceUntilTheDeadlineIsNoBrokenConnection() async throws {
+        let client = self.client(["a"])
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        let clock = self.clock
+        self.members.state.withLock {
+            $0.statuses = [RPCError(.deadlineExceeded, "", delivery: .unknown)]
+            $0.silence = { clock.advance(by: .seconds(30)) }
+        }
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline())
+        }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(error?.message.contains("a:2379") == true)
+    }
+
+    @Test func refusesAMemberOfAnotherCluster() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock {
+            $0.clusterOf = ["b": 8, "c": 8]
+            $0.down = ["a"]
+        }
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline())
+        }
+        #expect(error?.code == .clusterIDMismatch(expected: 7, actual: 8))
+        #expect(error?.message.contains("8") == true)
+        #expect(error?.message.contains("7") == true)
+    }
+
+    @Test func noticesThatTheWholeClusterWasReplaced() async throws {
+        let client = self.client(["a"])
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock { $0.clusterID = 8 }
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline())
+        }
+        #expect(error?.code == .clusterIDMismatch(expected: 7, actual: 8))
+    }
+
+    @Test func anUnknownRegionIsNil() async throws {
+        #expect(try await self.client().region(for: [0x6e], deadline: self.deadline()) == nil)
+    }
+
+    @Test func aStoreSaysWhetherItIsGone() async throws {
+        #expect(try await self.client().store(id: 3, deadline: self.deadline())?.state == .tombstone)
+    }
+
+    @Test func scansRangeByRangeWhereBatchScanIsUnknown() async throws {
+        self.members.state.withLock { $0.lacksBatchScan = true }
+        let client = self.client()
+        let spans = [KeySpan(start: [2], end: [3]), KeySpan(start: [3], end: [4]), KeySpan(start: [8], end: [9])]
+        let regions = try await client.batchScanRegions(spans, limit: 10, deadline: self.deadline())
+        // The first two spans lie in the same region.
+        #expect(regions.map(\.id) == [1, 4])
+        #expect(regions.allSatisfy { $0.leader?.id == 9 })
+        _ = try await client.batchScanRegions([spans[0]], limit: 10, deadline: self.deadline())
+        #expect(self.members.calls("a").filter { $0 == "BatchScanRegions" }.count == 1)
+        #expect(try await client.batchScanRegions(spans, limit: 1, deadline: self.deadline()).map(\.id) == [1])
+    }
+
+    @Test func readsTheScanOfOlderServers() async throws {
+        self.members.state.withLock { $0.hasOldScan = true }
+        let regions = try await self.client().scanRegions(
+            KeySpan(start: [2], end: []), limit: 0, deadline: self.deadline())
+        #expect(regions.map(\.id) == [1])
+        #expect(regions.first?.leader?.storeID == 3)
+    }
+
+    @Test func aClosedClientSaysSo() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        await client.shutdown()
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline())
+        }
+        #expect(error?.code == .closed)
+        let channel = self.members.channels.withLock { $0["a"] }
+        #expect(channel?.isShutDown == true)
+    }
+
+    @Test func aServersRefusalIsNotTriedAgain() async throws {
+        self.members.state.withLock { $0.statuses = [RPCError(.permissionDenied, "about key k", delivery: .answered)] }
+        let error = await #expect(throws: PDError.self) {
+            try await self.client().region(for: [1], deadline: self.deadline())
+        }
+        #expect(error?.code == .server)
+        #expect(error?.message.contains("key k") == false)
+        #expect(error?.detail == "about key k")
+        #expect(self.members.calls("a") == ["GetMembers", "GetRegion"])
+    }
+
+    @Test func aCancelledCallEndsAtOnce() async throws {
+        self.members.state.withLock { $0.down = ["a", "b", "c"] }
+        let still = VirtualClock(jumps: false)
+        let client = PDClient(
+            endpoints: [PeerAddress(host: "a", port: 2379)], clock: still, logger: Logger(label: "test")
+        ) { [members] in members.channel($0) }
+        let deadline = Deadline(after: .seconds(20), from: still.now)
+        let code = await withTaskGroup(of: PDError.Code?.self) { group in
+            group.addTask {
+                do throws(PDError) {
+                    _ = try await client.region(for: [1], deadline: deadline)
+                    return nil
+                } catch {
+                    return error.code
+                }
+            }
+            await still.waitForSleepers(1)
+            group.cancelAll()
+            return await group.next() ?? nil
+        }
+        #expect(code == .cancelled)
+    }
+}

@@ -1,0 +1,39 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import SwiftProtobuf
+import Synchronization
+import TiKVPD
+import TiKVProto
+import TiKVTransport
+
+/// A peer whose answers a test makes up.
+final class ScriptedChannel: RPCChannel {
+    typealias Handler = @Sendable (_ call: String, _ request: any Message) async throws(RPCError) -> any Message
+
+    private let handler: Handler
+    private let log = Mutex<(calls: [String], isShutDown: Bool)>(([], false))
+
+    init(_ handler: @escaping Handler) {
+        self.handler = handler
+    }
+
+    /// The names of the calls so far.
+    var calls: [String] { self.log.withLock { $0.calls } }
+
+    var isShutDown: Bool { self.log.withLock { $0.isShutDown } }
+
+    func unary<Request: Message, Response: Message>(
+        _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
+    ) async throws(RPCError) -> Response {
+        self.log.withLock { $0.calls.append(method.name) }
+        guard let response = try await self.handler(method.name, request) as? Response else {
+            throw RPCError(.unimplemented, "the script has no such answer", delivery: .answered)
+        }
+        return response
+    }
+
+    func shutdown(gracefully: Duration?) async {
+        self.log.withLock { $0.isShutDown = true }
+    }
+}

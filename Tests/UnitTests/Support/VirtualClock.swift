@@ -1,0 +1,93 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+import TiKVPD
+
+/// A clock that stands still until a test moves it, or that jumps to the end of every wait.
+final class VirtualClock: TimeSource {
+    private struct Sleeper {
+        var until: ContinuousClock.Instant
+        var continuation: CheckedContinuation<Bool, Never>
+    }
+
+    private struct State {
+        var now: ContinuousClock.Instant
+        var sleepers: [Int: Sleeper] = [:]
+        var next = 0
+        var waits: [Duration] = []
+        var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    }
+
+    private let state: Mutex<State>
+    private let jumps: Bool
+    let start: ContinuousClock.Instant
+
+    /// - Parameter jumps: whether a wait ends at once and takes the clock to its end.
+    init(jumps: Bool) {
+        let start = ContinuousClock.now
+        self.start = start
+        self.jumps = jumps
+        self.state = Mutex(State(now: start))
+    }
+
+    var now: ContinuousClock.Instant { self.state.withLock { $0.now } }
+
+    var elapsed: Duration { self.start.duration(to: self.now) }
+
+    /// The lengths of all waits so far.
+    var waits: [Duration] { self.state.withLock { $0.waits } }
+
+    func advance(by duration: Duration) {
+        let woken = self.state.withLock { state in
+            state.now = state.now.advanced(by: duration)
+            let woken = state.sleepers.filter { $0.value.until <= state.now }
+            for id in woken.keys { state.sleepers[id] = nil }
+            return woken.values.map(\.continuation)
+        }
+        for continuation in woken { continuation.resume(returning: true) }
+    }
+
+    /// Returns when so many waits are under way.
+    func waitForSleepers(_ count: Int) async {
+        await withCheckedContinuation { continuation in
+            let isEnough = self.state.withLock { state in
+                if state.sleepers.count >= count { return true }
+                state.watchers.append((count, continuation))
+                return false
+            }
+            if isEnough { continuation.resume() }
+        }
+    }
+
+    func sleep(until instant: ContinuousClock.Instant) async throws(CancellationError) {
+        if Task.isCancelled { throw CancellationError() }
+        let number: Int? = self.state.withLock { state in
+            state.waits.append(state.now.duration(to: instant))
+            if self.jumps { state.now = max(state.now, instant) }
+            if state.now >= instant { return nil }
+            state.next += 1
+            return state.next
+        }
+        guard let number else { return }
+        let isWoken = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (early, watchers): (Bool?, [CheckedContinuation<Void, Never>]) = self.state.withLock { state in
+                    if state.now >= instant { return (true, []) }
+                    if Task.isCancelled { return (false, []) }
+                    state.sleepers[number] = Sleeper(until: instant, continuation: continuation)
+                    let count = state.sleepers.count
+                    let ready = state.watchers.filter { $0.count <= count }.map(\.continuation)
+                    state.watchers.removeAll { $0.count <= count }
+                    return (nil, ready)
+                }
+                for watcher in watchers { watcher.resume() }
+                if let early { continuation.resume(returning: early) }
+            }
+        } onCancel: {
+            let sleeper = self.state.withLock { $0.sleepers.removeValue(forKey: number) }
+            sleeper?.continuation.resume(returning: false)
+        }
+        if !isWoken { throw CancellationError() }
+    }
+}
