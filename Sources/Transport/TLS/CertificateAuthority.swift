@@ -18,7 +18,9 @@ internal import COpenSSL
         package var validFrom: Int
         package var validUntil: Int
 
-        package init(_ commonName: String, names: [String] = [], validFrom: Int = -3_600, validUntil: Int = 365 * 86_400) {
+        package init(
+            _ commonName: String, names: [String] = [], validFrom: Int = -3_600, validUntil: Int = 365 * 86_400
+        ) {
             self.commonName = commonName
             self.names = names
             self.validFrom = validFrom
@@ -116,7 +118,8 @@ internal import COpenSSL
         let name = Array(request.commonName.utf8)
         // 2 stands for version 3. The serial number is random: some peers refuse two of one issuer that are alike.
         guard unsafe X509_set_version(pointer, 2) == 1,
-            unsafe ASN1_INTEGER_set_uint64(X509_get_serialNumber(pointer), UInt64.random(in: 1...UInt64(Int64.max))) == 1,
+            unsafe ASN1_INTEGER_set_uint64(X509_get_serialNumber(pointer), UInt64.random(in: 1...UInt64(Int64.max)))
+                == 1,
             unsafe X509_gmtime_adj(X509_getm_notBefore(pointer), request.validFrom) != nil,
             unsafe X509_gmtime_adj(X509_getm_notAfter(pointer), request.validUntil) != nil,
             unsafe X509_NAME_add_entry_by_NID(

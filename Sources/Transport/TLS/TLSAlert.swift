@@ -27,7 +27,8 @@ enum TLSAlert {
         case Self.handshakeFailure where certificateWanted:
             // Before TLS 1.3, OpenSSL says so where it does not accept a name, and others where ciphers do not match.
             return TLSError(
-                .certificateRejected, "the peer rejected this side's certificate or ciphers (alert: handshake_failure)")
+                .certificateRejected,
+                "the peer rejected this side's certificate or ciphers (alert: handshake_failure)")
         case Self.handshakeFailure where isHandshaking, 71:
             return TLSError(.cipher, "the peer accepts none of the ciphers offered (alert: \(Self.name(number)))")
         case 70:
@@ -36,7 +37,9 @@ enum TLSAlert {
         case 112:
             return TLSError(.nameMismatch, "the peer does not serve this host name (alert: unrecognized_name)")
         case 120:
-            return TLSError(.applicationProtocol, "the peer does not speak the protocol offered, HTTP/2 (alert: no_application_protocol)")
+            return TLSError(
+                .applicationProtocol,
+                "the peer does not speak the protocol offered, HTTP/2 (alert: no_application_protocol)")
         default:
             return TLSError(.alert, "the peer gave up (alert: \(Self.name(number)))")
         }

@@ -56,7 +56,9 @@ internal import COpenSSL
         unsafe SSL_CTX_set_alpn_select_cb(
             context,
             { ssl, chosen, chosenCount, offered, offeredCount, _ in
-                guard let wanted = unsafe TLSCallbacks.context(ssl)?.protocols else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+                guard let wanted = unsafe TLSCallbacks.context(ssl)?.protocols else {
+                    return SSL_TLSEXT_ERR_ALERT_FATAL
+                }
                 return unsafe TLSCallbacks.choose(
                     wanted, from: UnsafeBufferPointer(start: offered, count: Int(offeredCount)), chosen, chosenCount)
             }, nil)

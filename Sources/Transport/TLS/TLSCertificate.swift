@@ -84,9 +84,10 @@ internal import COpenSSL
     static var outOfMemory: TLSError { TLSError(.internalError, "out of memory") }
 
     /// Without this, OpenSSL asks for the password of an encrypted key on the terminal.
-    static let noPassword: @convention(c) (
-        UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?
-    ) -> Int32 = { _, _, _, _ in -1 }
+    static let noPassword:
+        @convention(c) (
+            UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?
+        ) -> Int32 = { _, _, _, _ in -1 }
 
     init?(_ bytes: [UInt8]) {
         // BIO_s_mem, which copies, rather than BIO_new_mem_buf, which would point into the array.

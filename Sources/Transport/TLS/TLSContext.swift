@@ -100,7 +100,7 @@ internal import Synchronization
                 throw TLSError(.configuration, "a server needs a certificate and its private key")
             }
             guard configuration.allowedNames.isEmpty || configuration.requireClientCertificate else {
-                throw TLSError(.configuration, "allowed names can't be enforced where no client certificate is required")
+                throw TLSError(.configuration, "allowed names can't be enforced without requiring client certificates")
             }
         }
     }
@@ -162,13 +162,15 @@ internal import Synchronization
         let key = try TLSPrivateKey.read(pem: Self.bytes(identity.privateKey), from: "\(identity.privateKey)")
         for (index, certificate) in chain.enumerated() {
             TLSErrorQueue.clear()
-            let result = unsafe index == 0
+            let result =
+                unsafe index == 0
                 ? SSL_CTX_use_certificate(self.context, certificate.pointer)
                 : tikv_SSL_CTX_add1_chain_cert(self.context, certificate.pointer)
             guard result == 1 else {
                 throw TLSError(
                     .configuration,
-                    "certificate \(index + 1) in \(identity.certificateChain) can't be used: \(TLSErrorQueue.takeText())")
+                    "certificate \(index + 1) in \(identity.certificateChain) can't be used: \(TLSErrorQueue.takeText())"
+                )
             }
         }
         TLSErrorQueue.clear()

@@ -58,7 +58,8 @@ final class TLSHandler: ChannelDuplexHandler {
         return TLSHandler(.client, session, limit: nil, handshakes: nil, logger: logger)
     }
 
-    static func server(_ context: TLSContext, handshakes: TLSHandshakes, logger: Logger) throws(TLSError) -> TLSHandler {
+    static func server(_ context: TLSContext, handshakes: TLSHandshakes, logger: Logger) throws(TLSError) -> TLSHandler
+    {
         let limit = TimeAmount(clamping: context.configuration.handshakeTimeout)
         return TLSHandler(
             .server, try TLSSession(server: context), limit: limit, handshakes: handshakes, logger: logger)
@@ -293,7 +294,10 @@ final class TLSHandler: ChannelDuplexHandler {
         guard var plaintext = self.pending.take() else { return }
         let promises = self.promises
         self.promises = []
-        guard plaintext.readableBytes > 0 else { return promises.forEach { $0.succeed() } }
+        guard plaintext.readableBytes > 0 else {
+            for promise in promises { promise.succeed() }
+            return
+        }
         do throws(TLSError) {
             while let piece = plaintext.readSlice(length: min(plaintext.readableBytes, Self.pieceSize)),
                 piece.readableBytes > 0

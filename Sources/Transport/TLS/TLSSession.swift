@@ -196,7 +196,8 @@ package import NIOCore
         guard self.state == .open else { return nil }
         return Agreement(
             version: unsafe String(cString: SSL_get_version(self.ssl)),
-            cipher: unsafe SSL_CIPHER_get_name(SSL_get_current_cipher(self.ssl)).map { unsafe String(cString: $0) } ?? "",
+            cipher: unsafe SSL_CIPHER_get_name(SSL_get_current_cipher(self.ssl)).map { unsafe String(cString: $0) }
+                ?? "",
             isResumed: self.isResumed, peerCertificate: self.peerCertificate)
     }
 
@@ -293,7 +294,8 @@ package import NIOCore
         guard verdict == Int(X509_V_OK) else {
             throw TLSError(
                 .certificateInvalid,
-                "the peer's certificate is not acceptable: \(unsafe String(cString: X509_verify_cert_error_string(verdict)))")
+                "the peer's certificate is not acceptable: \(unsafe String(cString: X509_verify_cert_error_string(verdict)))"
+            )
         }
         if self.isResumed, let error = self.context.verification.errorOnResumption(certificate) { throw error }
     }

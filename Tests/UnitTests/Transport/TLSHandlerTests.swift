@@ -41,7 +41,7 @@ import Testing
     }
 
     /// Two channels that are each other's peer.
-    struct Link {
+    final class Link {
         let client = EmbeddedChannel()
         let server = EmbeddedChannel()
         let clientSeen = Recorder()
@@ -57,6 +57,11 @@ import Testing
                 TLSContext(server, .server), handshakes: self.handshakes, logger: logger)
             try self.client.pipeline.syncOperations.addHandlers([clientHandler, self.clientSeen])
             try self.server.pipeline.syncOperations.addHandlers([self.serverSocket, serverHandler, self.serverSeen])
+        }
+
+        deinit {
+            // A channel that is not closed keeps itself alive.
+            for channel in [self.client, self.server] { _ = try? channel.finish(acceptAlreadyClosed: true) }
         }
 
         func connect() throws {
@@ -183,7 +188,7 @@ import Testing
         #expect(link.clientSeen.errors.count == 1)
         let error = try #require(link.clientSeen.errors.first as? TLSError)
         #expect(error.reason == (hasCertificate ? .certificateRejected : .certificateRequired), "\(error)")
-        #expect(error.message.contains("read"))
+        #expect(error.message.contains("reset"))
     }
 
     @Test func damageAfterTheHandshakeEndsTheConnectionOnBothSides() throws {
@@ -240,5 +245,6 @@ import Testing
         link.handshakes.began(late)
         late.embeddedEventLoop.run()
         #expect(!late.isActive)
+        _ = try late.finish(acceptAlreadyClosed: true)
     }
 }

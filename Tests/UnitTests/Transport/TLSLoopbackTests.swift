@@ -26,7 +26,8 @@ struct TLSLoopbackTests: Sendable {
     /// Runs an echo server, with TLS where there is a configuration, and a client that names it by `host`.
     static func withPair<Result: Sendable>(
         client: TLSConfiguration?, server: TLSConfiguration?, host: String = "localhost", connections: Int = 1,
-        log: RecordingLog = RecordingLog(), _ body: @escaping @Sendable (ConnectionPool, RPCServer) async throws -> Result
+        log: RecordingLog = RecordingLog(),
+        _ body: @escaping @Sendable (ConnectionPool, RPCServer) async throws -> Result
     ) async throws -> Result {
         let logger = log.logger
         let serverSource = try server.map { try TLSContextSource($0, .server, logger: logger) }
@@ -126,7 +127,8 @@ struct TLSLoopbackTests: Sendable {
     }
 
     @Test func manyCallsShareTheConnections() async throws {
-        try await Self.withPair(client: self.support.client(), server: self.support.server(), connections: 2) { pool, _ in
+        let (client, server) = (try self.support.client(), try self.support.server())
+        try await Self.withPair(client: client, server: server, connections: 2) { pool, _ in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for index in 0..<2_000 {
                     tasks.addTask {

@@ -454,10 +454,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ([0x15, 0x03, 0x03, 0, 2, 2, 40], true), ([0x16, 0x03, 0x01], true), ([0x15, 0x03], false), ([], false),
-        ([0, 0, 0x15, 0x03, 0x03], false), ([0x15, 0x03, 0x09, 0, 2], false),
-    ] as [([UInt8], Bool)])
+    @Test(
+        arguments: [
+            ([0x15, 0x03, 0x03, 0, 2, 2, 40], true), ([0x16, 0x03, 0x01], true), ([0x15, 0x03], false), ([], false),
+            ([0, 0, 0x15, 0x03, 0x03], false), ([0x15, 0x03, 0x09, 0, 2], false),
+        ] as [([UInt8], Bool)])
     func aPlaintextClientKnowsTLSWhenItSeesIt(bytes: [UInt8], isTLS: Bool) {
         #expect(TLSRecord.looksLikeTLS(ByteBuffer(bytes: bytes)) == isTLS)
     }
@@ -510,7 +511,8 @@ import Testing
             let pair = try TLSPair(client, server)
             try pair.start()
             // Half of it looks like a record at first.
-            var bytes = (0..<Int.random(in: 1...300, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            var bytes: [UInt8] = []
+            for _ in 0..<Int.random(in: 1...300, using: &random) { bytes.append(.random(in: 0...255, using: &random)) }
             if round % 2 == 0 { bytes = [0x16, 3, 3, 0, UInt8(min(bytes.count, 255))] + bytes }
             pair.toServer(ByteBuffer(bytes: bytes))
             pair.toClient(ByteBuffer(bytes: bytes))

@@ -33,7 +33,9 @@ struct TLSSupport: Sendable {
         return configuration
     }
 
-    func identity(_ commonName: String = "client", validFrom: Int = -60, validUntil: Int = 60) throws
+    func identity(
+        _ commonName: String = "client", validFrom: Int = -60, validUntil: Int = 60
+    ) throws
         -> TLSConfiguration.Identity
     {
         try self.authority.issue(.init(commonName, validFrom: validFrom, validUntil: validUntil)).identity
@@ -139,7 +141,8 @@ final class TLSPair {
         try self.client.write(ByteBuffer(bytes: ping))
         try self.server.write(ByteBuffer(bytes: pong))
         self.exchange()
-        return self.serverReceived.suffix(ping.count) == ping[...] && self.clientReceived.suffix(pong.count) == pong[...]
+        return self.serverReceived.suffix(ping.count).elementsEqual(ping)
+            && self.clientReceived.suffix(pong.count).elementsEqual(pong)
     }
 }
 
