@@ -26,6 +26,15 @@ import TiKVEmbedded
         #expect(lines == ["Ada", #"Key("user/1") Value("Ada")"#])
     }
 
+    @Test func tls() {
+        var configuration = ClientConfiguration()
+        configuration.connection.tls = .init(
+            trustRoots: .file("/etc/tikv/ca.pem"),
+            identity: .init(
+                certificateChain: .file("/etc/tikv/client.pem"), privateKey: .file("/etc/tikv/client-key.pem")))
+        #expect(configuration.connection.tls?.identity?.privateKey == .file("/etc/tikv/client-key.pem"))
+    }
+
     @Test func inYourTests() async throws {
         try await EmbeddedCluster.withCluster { cluster in
             try await RawClient.withClient(pd: cluster.pdEndpoints) { client in

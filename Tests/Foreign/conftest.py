@@ -65,8 +65,9 @@ def playground():
 class OurClient:
     """Our own client, through tikv-cli."""
 
-    def __init__(self, pd):
+    def __init__(self, pd, *options):
         self.pd = pd
+        self.options = options
 
     def run(self, *arguments, **options):
         return subprocess.run(
@@ -74,7 +75,7 @@ class OurClient:
         )
 
     def raw(self, *arguments, **options):
-        return self.run("raw", arguments[0], "--pd", self.pd, *arguments[1:], **options)
+        return self.run("raw", arguments[0], "--pd", self.pd, *self.options, *arguments[1:], **options)
 
     def raw_done(self, *arguments):
         """For commands that are to succeed: their output."""
@@ -122,8 +123,9 @@ def proto(tmp_path_factory):
 class Cluster:
     """The playground as grpcio sees it: stubs for PD and each store, and requests with the right headers."""
 
-    def __init__(self, proto, pd_address):
+    def __init__(self, proto, pd_address, credentials=None):
         self.proto = proto
+        self.credentials = credentials
         self.channels = []
         self.pd_channel = self.channel(pd_address)
         self.pd = proto.pdpb_pb2_grpc.PDStub(self.pd_channel)
@@ -137,7 +139,10 @@ class Cluster:
 
     def channel(self, address):
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        channel = grpc.insecure_channel(address, options=options)
+        if self.credentials is None:
+            channel = grpc.insecure_channel(address, options=options)
+        else:
+            channel = grpc.secure_channel(address, self.credentials, options=options)
         self.channels.append(channel)
         return channel
 

@@ -8,6 +8,7 @@ extension ConnectionOptions {
     func withRawClient<Result>(_ body: (RawClient) async throws -> sending Result) async throws -> Result {
         var configuration = ClientConfiguration()
         configuration.requestTimeout = self.timeout
+        configuration.connection.tls = self.tls.configuration
         return try await RawClient.withClient(
             pd: self.endpoints,
             configuration: configuration,

@@ -15,6 +15,7 @@ struct ConnectionOptions: ParsableArguments {
         transform: parseSeconds)
     var timeout: Duration = .seconds(10)
 
+    @OptionGroup var tls: TLSOptions
     @OptionGroup var logging: LoggingOptions
 
     var endpoints: [String] {

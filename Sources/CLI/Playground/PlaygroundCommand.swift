@@ -23,6 +23,7 @@ struct PlaygroundCommand: AsyncParsableCommand {
         help: "Where regions begin, keys by commas (text with escapes: \\x2c is a comma); may be repeated."
     )
     var splitKeys: [String] = []
+    @OptionGroup var tls: PlaygroundTLSOptions
     @OptionGroup var logging: LoggingOptions
 
     func validate() throws {
@@ -43,6 +44,7 @@ struct PlaygroundCommand: AsyncParsableCommand {
         configuration.pdPort = self.pdPort
         configuration.storeCount = self.stores
         configuration.splitKeys = try self.parsedSplitKeys()
+        configuration.tls = try self.tls.configuration(host: self.host)
         configuration.logger = self.logging.logger("playground")
         let stores = self.stores
         try await EmbeddedCluster.withCluster(configuration) { cluster in

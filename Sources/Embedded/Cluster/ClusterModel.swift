@@ -18,6 +18,8 @@ struct ClusterModel: Sendable {
     /// The cluster that PD says it is; another one only where a test wants that.
     var pdClusterID: UInt64
     let apiVersion: EmbeddedCluster.APIVersion
+    /// What the URLs of PD begin with: `http`, or `https` where it serves TLS.
+    let pdScheme: String
     /// `host:port` of PD.
     var pdAddress = ""
     /// What a test added to the clock.
@@ -26,11 +28,15 @@ struct ClusterModel: Sendable {
     /// Regions that someone asked PD to scatter.
     var scatteredRegions: Set<UInt64> = []
 
-    init(cluster: ClusterState, clusterID: UInt64, apiVersion: EmbeddedCluster.APIVersion = .v1) {
+    init(
+        cluster: ClusterState, clusterID: UInt64, apiVersion: EmbeddedCluster.APIVersion = .v1,
+        pdScheme: String = "http"
+    ) {
         self.cluster = cluster
         self.clusterID = clusterID
         self.pdClusterID = clusterID
         self.apiVersion = apiVersion
+        self.pdScheme = pdScheme
     }
 
     /// Notes a request, and says what is to go wrong with it.

@@ -21,13 +21,16 @@ extension EmbeddedCluster {
         public var clusterID: UInt64?
         /// The API version of the stores. Default ``APIVersion/v1``.
         public var apiVersion: APIVersion
-        /// Where the servers log, at debug level and below. Default: nowhere.
+        /// TLS for PD and all stores. Default nil: plaintext.
+        public var tls: TLS?
+        /// Where the servers log, at debug level and below, and above only what became of certificate files that changed.
+        /// Default: nowhere.
         public var logger: Logger
 
         /// A configuration; what is not named has its default.
         public init(
             storeCount: Int = 3, replicaCount: Int = 3, splitKeys: [[UInt8]] = [], host: String = "127.0.0.1",
-            pdPort: Int = 0, clusterID: UInt64? = nil, apiVersion: APIVersion = .v1,
+            pdPort: Int = 0, clusterID: UInt64? = nil, apiVersion: APIVersion = .v1, tls: TLS? = nil,
             logger: Logger = Logger(label: "tikv.embedded") { _ in SwiftLogNoOpLogHandler() }
         ) {
             self.storeCount = storeCount
@@ -37,6 +40,7 @@ extension EmbeddedCluster {
             self.pdPort = pdPort
             self.clusterID = clusterID
             self.apiVersion = apiVersion
+            self.tls = tls
             self.logger = logger
         }
     }

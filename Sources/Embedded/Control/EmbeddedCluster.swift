@@ -25,6 +25,8 @@ import TiKVTransport
 public final class EmbeddedCluster: Sendable {
     let model: SharedModel
     let configuration: Configuration
+    /// One for all servers: what it has read, and the sessions that clients may resume with any of them.
+    private let tls: TLSContextSource?
     private let servers = Mutex(Servers())
     private let toServe: AsyncStream<RunningServer>
     private let toServeContinuation: AsyncStream<RunningServer>.Continuation
@@ -38,15 +40,16 @@ public final class EmbeddedCluster: Sendable {
         var isShutDown = false
     }
 
-    private init(_ configuration: Configuration) {
+    private init(_ configuration: Configuration) throws(EmbeddedClusterError) {
         self.configuration = configuration
+        self.tls = try configuration.tls?.contextSource(logger: configuration.logger)
         let cluster = ClusterState(
             storeCount: configuration.storeCount, replicaCount: configuration.replicaCount,
             splitKeys: configuration.splitKeys)
         self.model = SharedModel(
             ClusterModel(
                 cluster: cluster, clusterID: configuration.clusterID ?? .random(in: 1...UInt64(Int64.max)),
-                apiVersion: configuration.apiVersion))
+                apiVersion: configuration.apiVersion, pdScheme: configuration.tls == nil ? "http" : "https"))
         (self.toServe, self.toServeContinuation) = AsyncStream.makeStream(of: RunningServer.self)
     }
 
@@ -57,7 +60,8 @@ public final class EmbeddedCluster: Sendable {
     /// When the closure ends, all servers are closed and their requests are dropped before this returns.
     ///
     /// - Returns: what the closure returns.
-    /// - Throws: what the closure throws; ``EmbeddedClusterError`` where the ports cannot be had.
+    /// - Throws: what the closure throws; ``EmbeddedClusterError`` where the ports cannot be had, or the TLS
+    ///   configuration cannot work.
     public static func withCluster<Result>(
         _ configuration: Configuration = .init(), _ body: (EmbeddedCluster) async throws -> Result
     ) async throws -> Result {
@@ -72,9 +76,9 @@ public final class EmbeddedCluster: Sendable {
     /// Makes a cluster whose ports are taken, so that its addresses are known, but which answers nothing before
     /// ``run()``; connections wait until then. For use with a `ServiceGroup`, or a task of your own.
     ///
-    /// - Throws: ``EmbeddedClusterError`` where a port cannot be had.
+    /// - Throws: ``EmbeddedClusterError`` where a port cannot be had, or the TLS configuration cannot work.
     public static func start(_ configuration: Configuration = .init()) async throws -> EmbeddedCluster {
-        let cluster = EmbeddedCluster(configuration)
+        let cluster = try EmbeddedCluster(configuration)
         do {
             try await cluster.bindPD()
             for id in cluster.model.withLock({ $0.cluster.storeIDs }) { try await cluster.bindStore(id) }
@@ -173,7 +177,7 @@ public final class EmbeddedCluster: Sendable {
         do throws(RPCError) {
             server = try await RPCServer.bind(
                 host: self.configuration.host, port: port, services: services,
-                group: MultiThreadedEventLoopGroup.singleton, logger: self.configuration.logger)
+                group: MultiThreadedEventLoopGroup.singleton, tls: self.tls, logger: self.configuration.logger)
         } catch {
             throw EmbeddedClusterError(.cannotListen, error.message)
         }

@@ -7,6 +7,7 @@ public struct EmbeddedClusterError: Error, Hashable, Sendable {
     public struct Code: Hashable, Sendable {
         private enum Value {
             case cannotListen
+            case invalidTLS
             case unknownRegion
             case unknownStore
             case invalidPeer
@@ -20,6 +21,8 @@ public struct EmbeddedClusterError: Error, Hashable, Sendable {
 
         /// A port could not be had.
         public static let cannotListen = Code(value: .cannotListen)
+        /// A certificate or key cannot be read or used, or a host for a certificate is none.
+        public static let invalidTLS = Code(value: .invalidTLS)
         /// There is no such region, or no longer.
         public static let unknownRegion = Code(value: .unknownRegion)
         /// There is no such store.

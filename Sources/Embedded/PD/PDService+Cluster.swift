@@ -9,13 +9,13 @@ extension PDService {
     /// Members, identifiers, stores, safe points.
     func registerCluster(in services: inout RPCServices) {
         self.register(PdpbPDRPC.getMembers, in: &services, header: { _ in nil }) { model, _, _ in
-            model.pdAddress
-        } answer: { address, header in
+            "\(model.pdScheme)://\(model.pdAddress)"
+        } answer: { url, header in
             let member = Pdpb_Member.with {
                 $0.name = "pd-embedded"
                 $0.memberID = 1
-                $0.peerUrls = ["http://\(address)"]
-                $0.clientUrls = ["http://\(address)"]
+                $0.peerUrls = [url]
+                $0.clientUrls = [url]
                 $0.binaryVersion = ClusterModel.version
             }
             return .with {

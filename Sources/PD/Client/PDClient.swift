@@ -53,7 +53,7 @@ package actor PDClient {
         self.clock = clock
         self.random = random
         self.logger = logger
-        self.discoveries = SingleFlight(clock: clock, isShared: { $0.isFinal })
+        self.discoveries = SingleFlight(clock: clock, isShared: { $0.isFinal || !$0.isCutShort })
     }
 
     /// The id of the cluster; nil until a member answered.
@@ -108,11 +108,11 @@ package actor PDClient {
                 continue
             case .notFound:
                 return nil
-            case .leaderLost(let reason, let isSilence):
+            case .leaderLost(let reason, let kind):
                 self.logger.debug(
                     "PD leader lost",
                     metadata: ["pd.address": "\(target.address)", "pd.call": "\(method.name)", "error": "\(reason)"])
-                attempts.record(target.address, reason, isSilence: isSilence)
+                attempts.record(target.address, reason, kind)
                 await self.failed(target.address)
                 failed = target.address
             case .later(let reason):
@@ -146,6 +146,8 @@ package actor PDClient {
         var attempts: PDAttempts
         /// Set where trying again is of no use.
         var error: PDError?
+        /// The caller's deadline or cancellation ended the round: it says nothing to others who want the leader.
+        var isCutShort = false
         var isFinal: Bool { self.error != nil }
     }
 
@@ -195,8 +197,8 @@ package actor PDClient {
                     at: address, timeout: min(self.configuration.requestTimeout, remaining))
             } catch {
                 switch PDVerdict(error, isCancelled: Task.isCancelled) {
-                case .leaderLost(let reason, let isSilence):
-                    failure.attempts.record(address, reason, isSilence: isSilence)
+                case .leaderLost(let reason, let kind):
+                    failure.attempts.record(address, reason, kind)
                 case .later(let reason):
                     failure.attempts.record(address, reason)
                 case .fail(let error):
@@ -224,6 +226,7 @@ package actor PDClient {
                 mismatch = error
             }
         }
+        failure.isCutShort = Task.isCancelled || deadline.hasPassed(at: self.clock.now)
         failure.error = self.isClosed ? PDError(.closed, "the client is closed") : mismatch
         throw failure
     }

@@ -51,20 +51,28 @@ package struct PDError: Error, Sendable {
 
 /// The failed tries of one call: for each address the last, so that they stay few however long the call goes on.
 struct PDAttempts: Sendable {
-    private(set) var list: [PDError.Attempt] = []
-    /// The addresses that were reached and then said nothing.
-    private var silent: Set<PeerAddress> = []
+    enum Kind: Sendable, Hashable {
+        case failure
+        /// The question arrived and was never answered.
+        case silence
+        /// The time was over before the question could be sent.
+        case cutShort
+    }
 
-    /// - Parameter isSilence: whether the question arrived and was never answered.
-    mutating func record(_ address: PeerAddress, _ reason: String, isSilence: Bool = false) {
+    private(set) var list: [PDError.Attempt] = []
+    private var kinds: [PeerAddress: Kind] = [:]
+
+    mutating func record(_ address: PeerAddress, _ reason: String, _ kind: Kind = .failure) {
+        // Says less than what an earlier try found out.
+        if kind == .cutShort, self.kinds[address] != nil { return }
         self.list.removeAll { $0.address == address }
         self.list.append(PDError.Attempt(address: address, reason: reason))
-        if isSilence { self.silent.insert(address) } else { self.silent.remove(address) }
+        self.kinds[address] = kind
     }
 
     mutating func merge(_ other: PDAttempts) {
         for attempt in other.list {
-            self.record(attempt.address, attempt.reason, isSilence: other.silent.contains(attempt.address))
+            self.record(attempt.address, attempt.reason, other.kinds[attempt.address] ?? .failure)
         }
     }
 
@@ -74,7 +82,7 @@ struct PDAttempts: Sendable {
             return PDError(.deadlineExceeded, "PD did not answer before the deadline")
         }
         let tries = self.list.map { "\($0.address): \($0.reason)" }.joined(separator: "; ")
-        if self.list.allSatisfy({ self.silent.contains($0.address) }) {
+        if self.list.allSatisfy({ self.kinds[$0.address] == .silence }) {
             return PDError(
                 .deadlineExceeded, "PD did not answer before the deadline; tried \(tries)", attempts: self.list)
         }

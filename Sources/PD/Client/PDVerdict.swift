@@ -11,9 +11,7 @@ enum PDVerdict: Sendable {
     /// PD has no such region or store; the question as such was in order.
     case notFound
     /// This member doesn't lead (any more) or can't be reached: find the leader and ask again.
-    ///
-    /// - Parameter isSilence: whether the question arrived and was never answered.
-    case leaderLost(reason: String, isSilence: Bool = false)
+    case leaderLost(reason: String, PDAttempts.Kind = .failure)
     /// Ask again later.
     case later(reason: String)
     case fail(PDError)
@@ -54,7 +52,7 @@ enum PDVerdict: Sendable {
         case .unimplemented:
             self = .fail(PDError(.unimplemented, "PD does not know this call", detail: error.message))
         case .deadlineExceeded:
-            self = .leaderLost(reason: Self.reason(error), isSilence: error.delivery == .unknown)
+            self = .leaderLost(reason: Self.reason(error), error.delivery == .notSent ? .cutShort : .silence)
         case .unavailable, .cancelled, .aborted, .resourceExhausted, .internalError:
             self = .leaderLost(reason: Self.reason(error))
         // A member that was replaced by one of another cluster refuses like this; asking for the members tells.

@@ -63,13 +63,18 @@ extension ClientConfiguration {
         /// stores that have no such stream.
         public var maximumBatchSize: Int
 
+        /// TLS to PD and stores alike; nil, the default, speaks plaintext.
+        public var tls: TLS?
+
         /// Settings; what is not named has its default.
         public init(
-            connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4, maximumBatchSize: Int = 128
+            connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4, maximumBatchSize: Int = 128,
+            tls: TLS? = nil
         ) {
             self.connectTimeout = connectTimeout
             self.connectionsPerStore = connectionsPerStore
             self.maximumBatchSize = maximumBatchSize
+            self.tls = tls
         }
     }
 

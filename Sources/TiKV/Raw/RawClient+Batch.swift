@@ -40,10 +40,13 @@ extension RawClient {
                 var request = Kvrpcpb_RawBatchGetRequest()
                 request.keys = keys.map { Data($0) }
                 request.cf = family
-                return try await sender.deliver(TikvpbTikvRPC.rawBatchGet, &request, to: region, &call)?.pairs
+                let response = try await sender.deliver(TikvpbTikvRPC.rawBatchGet, &request, to: region, &call)
+                guard let pairs = response?.pairs else { return nil }
+                try Self.check(pairs)
+                return pairs
             },
             collect: { pairs in
-                for pair in pairs where !pair.hasError { values[Key(pair.key)] = Value(pair.value) }
+                for pair in pairs { values[Key(pair.key)] = Value(pair.value) }
             })
         return values
     }

@@ -4,6 +4,7 @@
 public import Logging
 import NIOCore
 public import ServiceLifecycle
+import SwiftProtobuf
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -44,10 +45,12 @@ public final class RawClient: Sendable {
     ///
     /// - Parameters:
     ///   - pd: addresses of members of PD, as `host:port` or `http://host:port`; one that answers is enough. The port is
-    ///     2379 where none is named.
+    ///     2379 where none is named. Whether TLS is spoken is ``ClientConfiguration/Connection/tls``'s to say, `https://`
+    ///     or not.
     ///   - configuration: how the client behaves.
     ///   - logger: logs at `debug` and `trace`; nothing by default.
-    /// - Throws: ``TiKVError/Code/invalidArgument`` where there is no address, or one that is none.
+    /// - Throws: ``TiKVError/Code/invalidArgument`` where there is no address, or one that is none, or where the TLS
+    ///   configuration cannot work, such as a file that can't be read.
     public init(
         pd: [String], configuration: ClientConfiguration = .init(), logger: Logger = .tikvSilent
     ) throws(TiKVError) {
@@ -59,7 +62,7 @@ public final class RawClient: Sendable {
             }
             endpoints.append(address)
         }
-        self.core = ClientCore(pd: endpoints, configuration: configuration, logger: logger)
+        self.core = try ClientCore(pd: endpoints, configuration: configuration, logger: logger)
     }
 
     /// Runs a client for as long as `body` takes, and closes it.
@@ -70,7 +73,7 @@ public final class RawClient: Sendable {
     ///   - logger: logs at `debug` and `trace`; nothing by default.
     ///   - body: what to do with the client, which must not be used after it.
     /// - Returns: what `body` returns.
-    /// - Throws: what `body` throws, and ``TiKVError/Code/invalidArgument`` where there is no address, or one that is none.
+    /// - Throws: what `body` throws, and ``TiKVError/Code/invalidArgument`` as the initializer does.
     ///   PD is not contacted before the first call.
     public static func withClient<Result>(
         pd: [String], configuration: ClientConfiguration = .init(), logger: Logger = .tikvSilent,
@@ -152,7 +155,8 @@ extension RawClient: Service {
     /// Keeps the client going until the task is cancelled, or its service group shuts down gracefully; then closes it.
     ///
     /// Cancelled, it breaks off calls that are under way. Shut down gracefully, it takes no new calls and gives those under
-    /// way ``ClientConfiguration/shutdownTimeout``. A closed client can't run again.
+    /// way, with all that they still send and wait for, ``ClientConfiguration/shutdownTimeout``; of a scan, a page is a
+    /// call. A closed client can't run again.
     ///
     /// - Throws: ``TiKVError/Code/clientAlreadyRunning`` or ``TiKVError/Code/clientClosed``.
     public func run() async throws {
@@ -189,6 +193,13 @@ extension RawClient {
     static func check(_ response: some RawResponse) throws(TiKVError) {
         guard !response.error.isEmpty else { return }
         throw TiKVError(.serverError, "the store answered with an error", detail: response.error)
+    }
+
+    /// Where the answer is pairs, TiKV says what went wrong with the whole request in one of them, which has no key.
+    static func check(_ pairs: [Kvrpcpb_KvPair]) throws(TiKVError) {
+        guard let error = pairs.first(where: { $0.hasError })?.error else { return }
+        let words = [error.abort, error.retryable].first { !$0.isEmpty }
+        throw TiKVError(.serverError, "the store answered with an error", detail: words ?? error.textFormatString())
     }
 }
 

@@ -123,6 +123,7 @@ public struct RawScan: AsyncSequence, Sendable {
     fileprivate func fetch(_ pager: inout RawScanPager) async throws(TiKVError) -> [Kvrpcpb_KvPair] {
         let sender = self.client.core.sender
         var call = try await sender.begin(timeout: self.timeout, isWrite: false)
+        defer { sender.lifecycle.end() }
         while true {
             let region =
                 pager.isReversed
@@ -139,6 +140,7 @@ public struct RawScan: AsyncSequence, Sendable {
             guard let response = try await sender.deliver(TikvpbTikvRPC.rawScan, &request, to: region, &call) else {
                 continue
             }
+            try RawClient.check(response.kvs)
             pager.received(
                 count: response.kvs.count, lastKey: response.kvs.last.map { [UInt8]($0.key) }, page: page,
                 region: region)

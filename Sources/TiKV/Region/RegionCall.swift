@@ -42,6 +42,13 @@ struct RegionCall: Sendable {
         self.attempts.append(TiKVError.Attempt(address: address, reason: message))
     }
 
+    /// Remembers that the call's time was over before the request could be sent, where no try at that address has found
+    /// out more.
+    mutating func recordCutShort(_ message: String, address: String) {
+        guard !self.attempts.contains(where: { $0.address == address }) else { return }
+        self.record(.storeUnreachable, message, address: address)
+    }
+
     /// The error for a call whose time is over: it says what kept it from succeeding.
     func expired(cause: TiKVError? = nil) -> TiKVError {
         guard let failure = self.lastFailure else {

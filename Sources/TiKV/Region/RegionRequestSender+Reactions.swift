@@ -72,12 +72,19 @@ extension RegionRequestSender {
         switch TransportErrorReaction(error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now)) {
         case .expired:
             guard error.delivery == .notSent else { throw call.unanswered(by: store) }
-            call.record(.storeUnreachable, failure, address: "\(store.address)")
+            call.recordCutShort(failure, address: "\(store.address)")
             throw call.expired()
         case .tryNextPeer(let isAddressSuspect):
             call.record(.storeUnreachable, failure, address: "\(store.address)")
             if isAddressSuspect { self.stores.forget(store) }
             return try await self.nextPeer(of: region, .tikvRPC, &call)
+        case .retry(let kind):
+            call.record(
+                .serverIsBusy,
+                "store \(store.id) at \(store.address) has no room for the request (\(error.code)\(words))",
+                address: "\(store.address)")
+            try await self.wait(kind, &call)
+            return region
         case .fail(let code, let message):
             throw TiKVError(code, message, detail: error.message, cause: error)
         }

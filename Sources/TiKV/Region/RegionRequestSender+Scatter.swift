@@ -33,6 +33,7 @@ extension RegionRequestSender {
         collect: (Output) -> Void
     ) async throws(TiKVError) {
         var call = try await self.begin(timeout: timeout, isWrite: isWrite)
+        defer { self.lifecycle.end() }
         var queue: [Piece<Work>] = []
         do throws(TiKVError) {
             var rest = work

@@ -37,6 +37,7 @@ final class RegionRequestSender: Sendable {
         _ method: RPCMethod<Request, Response>, _ request: Request, key: [UInt8], timeout: Duration, isWrite: Bool
     ) async throws(TiKVError) -> Response {
         var call = try await self.begin(timeout: timeout, isWrite: isWrite)
+        defer { self.lifecycle.end() }
         do throws(TiKVError) {
             var request = request
             while true {
@@ -48,10 +49,10 @@ final class RegionRequestSender: Sendable {
         }
     }
 
-    /// Starts a call: its time runs from here. Waits until the client runs.
+    /// Begins a call, which must end with the lifecycle's `end()`: its time runs from here. Waits until the client runs.
     func begin(timeout: Duration, isWrite: Bool) async throws(TiKVError) -> RegionCall {
         let call = RegionCall(deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite)
-        if !self.lifecycle.isRunning { try await self.lifecycle.waitUntilRunning(deadline: call.deadline) }
+        try await self.lifecycle.begin(deadline: call.deadline)
         return call
     }
 

@@ -1,6 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVPD
 import TiKVTransport
 
 /// What to do about a call that the transport could not bring to an answer, or that the server refused as a whole.
@@ -9,6 +10,8 @@ enum TransportErrorReaction: Sendable, Equatable {
     ///
     /// - Parameter isAddressSuspect: whether the store may be found at another address by now.
     case tryNextPeer(isAddressSuspect: Bool)
+    /// The store has no room for the request now: the same again after a wait.
+    case retry(BackoffKind)
     /// The call's time is over.
     case expired
     /// Trying again is of no use.
@@ -23,6 +26,9 @@ enum TransportErrorReaction: Sendable, Equatable {
             self = .tryNextPeer(isAddressSuspect: error.delivery == .notSent)
         case .unimplemented:
             self = .fail(.unsupported, "the store does not know this call")
+        // Else it is a store, or something before it, that is short of memory or streams.
+        case .resourceExhausted where error.delivery != .notSent && !Self.isAboutSize(error):
+            self = .retry(.serverBusy)
         case .resourceExhausted:
             self = .fail(.entryTooLarge, "the store or the connection refused a message of this size")
         case .invalidArgument, .permissionDenied, .outOfRange, .unauthenticated:
@@ -40,9 +46,24 @@ enum TransportErrorReaction: Sendable, Equatable {
         case .answered:
             // With these the server says that it did not begin.
             switch error.code {
-            case .unimplemented, .invalidArgument, .permissionDenied, .unauthenticated, .resourceExhausted: return false
+            case .unimplemented, .invalidArgument, .permissionDenied, .unauthenticated: return false
+            // The status alone may as well be about the answer.
+            case .resourceExhausted: return !Self.isAboutRequestSize(error)
             default: return true
             }
         }
+    }
+
+    // MARK: - Sizes
+
+    /// Whether either side found a message too large; the same again would be as large. It has no status of its own.
+    private static func isAboutSize(_ error: RPCError) -> Bool {
+        error.message.contains("over the limit of") || error.message.contains("larger than max")
+    }
+
+    /// Whether the server found the request too large to read. In the words of `TiKVTransport`'s `MessageDeframer`, and
+    /// of gRPC's core (`message_size_filter.cc`), which TiKV is built on.
+    private static func isAboutRequestSize(_ error: RPCError) -> Bool {
+        error.message.contains("over the limit of") || error.message.contains("eceived message larger than max")
     }
 }

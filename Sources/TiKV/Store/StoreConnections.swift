@@ -10,29 +10,28 @@ import TiKVTransport
 ///
 /// Like the region cache: changes go through the actor, what is known is read without entering it.
 actor StoreConnections {
-    private struct Published {
-        var handles: [UInt64: StoreHandle] = [:]
-        var isClosed = false
-    }
-
-    private nonisolated let published = Mutex(Published())
+    /// The stores that are known.
+    private nonisolated let published = Mutex<[UInt64: StoreHandle]>([:])
     private nonisolated let resolutions: SingleFlight<UInt64, StoreHandle?, TiKVError>
     private nonisolated let source: any RegionSource
     private nonisolated let logger: Logger
     private nonisolated let makeChannel: @Sendable (PeerAddress) -> any RPCChannel
-    private nonisolated let retire: @Sendable (any RPCChannel) -> Void
+    private nonisolated let retire: @Sendable (Int) -> Void
     private var channels: [PeerAddress: any RPCChannel] = [:]
+    /// Connections that nobody needs any more, until they are closed.
+    private var retired: [Int: any RPCChannel] = [:]
+    private var lastRetired = 0
     /// The last known address of each store, also while it is being looked up anew.
     private var addresses: [UInt64: PeerAddress] = [:]
     private var isClosed = false
 
     /// - Parameters:
     ///   - makeChannel: makes the connections to an address; must not connect by itself.
-    ///   - retire: takes connections that nobody needs any more, to close them when their calls are done.
+    ///   - retire: is told of connections that nobody needs any more: `closeRetired` them when their calls had their time.
     init(
         source: any RegionSource, clock: any TimeSource, logger: Logger,
         makeChannel: @escaping @Sendable (PeerAddress) -> any RPCChannel,
-        retire: @escaping @Sendable (any RPCChannel) -> Void
+        retire: @escaping @Sendable (Int) -> Void
     ) {
         self.source = source
         self.logger = logger
@@ -44,7 +43,7 @@ actor StoreConnections {
 
     /// A store that is known.
     nonisolated func known(_ id: UInt64) -> StoreHandle? {
-        self.published.withLock { $0.handles[id] }
+        self.published.withLock { $0[id] }
     }
 
     /// A store, asked of PD.
@@ -67,24 +66,30 @@ actor StoreConnections {
 
     /// Makes the store be asked of PD when next needed; its connections stay, in case its address does.
     nonisolated func forget(_ handle: StoreHandle) {
-        self.published.withLock { published in
-            if published.handles[handle.id] === handle { published.handles[handle.id] = nil }
+        self.published.withLock { handles in
+            if handles[handle.id] === handle { handles[handle.id] = nil }
         }
     }
 
-    /// Closes all connections.
-    ///
-    /// - Parameter gracefully: how long calls under way may still take.
-    func shutdown(gracefully: Duration?) async {
+    /// Closes retired connections; calls that are still on them fail.
+    func closeRetired(_ number: Int) async {
+        guard let channel = self.retired[number] else { return }
+        await channel.shutdown(gracefully: nil)
+        self.retired[number] = nil
+    }
+
+    /// Closes all connections, retired ones included; calls under way fail.
+    func shutdown() async {
         self.isClosed = true
-        let channels = self.channels.values
+        let channels = Array(self.channels.values) + Array(self.retired.values)
         self.channels = [:]
+        self.retired = [:]
         await withDiscardingTaskGroup { group in
             for channel in channels {
-                group.addTask { await channel.shutdown(gracefully: gracefully) }
+                group.addTask { await channel.shutdown(gracefully: nil) }
             }
         }
-        self.published.withLock { $0 = Published(isClosed: true) }
+        self.published.withLock { $0 = [:] }
     }
 
     // MARK: - Private
@@ -108,7 +113,7 @@ actor StoreConnections {
             self.channels[address] = channel
         }
         let handle = StoreHandle(id: id, address: address, channel: channel)
-        self.published.withLock { $0.handles[id] = handle }
+        self.published.withLock { $0[id] = handle }
         self.logger.log(.debug, "resolved a store", [.store: id, .address: address])
         return handle
     }
@@ -118,6 +123,9 @@ actor StoreConnections {
         let old = self.addresses[id]
         self.addresses[id] = address
         guard let old, old != address, !self.addresses.values.contains(old) else { return }
-        if let channel = self.channels.removeValue(forKey: old) { self.retire(channel) }
+        guard let channel = self.channels.removeValue(forKey: old) else { return }
+        self.lastRetired += 1
+        self.retired[self.lastRetired] = channel
+        self.retire(self.lastRetired)
     }
 }

@@ -8,10 +8,13 @@
 package struct BatchConfiguration: Sendable {
     /// The most commands in one message.
     package var maxBatchSize: Int
+    /// A message takes no further command when it has this many bytes.
+    package var maxBatchBytes: Int
     /// The most commands of ordinary priority that may be without an answer at once; the rest waits.
     package var maxInFlight: Int
 
-    package init(maxBatchSize: Int = 128, maxInFlight: Int = .max) {
+    package init(maxBatchSize: Int = 128, maxBatchBytes: Int = 1 << 20, maxInFlight: Int = .max) {
+        self.maxBatchBytes = maxBatchBytes
         self.maxBatchSize = maxBatchSize
         self.maxInFlight = maxInFlight
     }

@@ -37,12 +37,14 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
     /// The commands of the next message; none where nothing may be sent. They count as sent from here on.
     mutating func takeBatch(_ configuration: BatchConfiguration) -> [BatchEnvelope.Item] {
         var items: [BatchEnvelope.Item] = []
-        while items.count < max(configuration.maxBatchSize, 1),
+        var bytes = 0
+        while items.count < max(configuration.maxBatchSize, 1), bytes < configuration.maxBatchBytes,
             let id = self.queue.popFirst(onlyHigh: self.inFlight >= configuration.maxInFlight)
         {
             // Not there: cancelled while it waited.
             guard var entry = self.entries[id] else { continue }
             items.append(BatchEnvelope.Item(id: id, field: entry.field, payload: entry.payload))
+            bytes += entry.payload.count
             entry.payload = []
             entry.isSent = true
             self.entries[id] = entry

@@ -38,6 +38,8 @@ struct ClientCall {
     var kind: Kind
     /// The caller has no more to send.
     var isHalfClosed: Bool
+    /// The stream is gone; the call is kept for its reader.
+    var isClosed = false
     /// Senders that wait for the peer's window.
     var senders: [CheckedContinuation<RPCError?, Never>] = []
 }

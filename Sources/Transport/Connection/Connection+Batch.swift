@@ -13,6 +13,8 @@ extension Connection {
         var correlator = BatchCorrelator<CommandWaiter>()
         /// The stream that is open now.
         var stream: HTTP2Stream?
+        /// That stream has brought an answer.
+        var hasAnswered = false
         /// The server has no BatchCommands.
         var isUnsupported = false
         /// Streams that broke since the last answer: a server that breaks each of them must not be asked for ever.
@@ -37,14 +39,13 @@ extension Connection {
     /// Cancellation and deadline take back this command alone. Throws `unimplemented`, not sent, where the server has no
     /// BatchCommands: the command can go by itself then.
     nonisolated func command(
-        field: Int, payload: [UInt8], options: CallOptions
+        field: Int, payload: [UInt8], priority: UInt64, deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8] {
         let handle = CallHandle()
-        let deadline = options.timeout.map { NIODeadline.after($0) }
         return try await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
                 let start = CommandStart(
-                    field: field, payload: payload, priority: options.priority, deadline: deadline, handle: handle,
+                    field: field, payload: payload, priority: priority, deadline: deadline, handle: handle,
                     waiter: waiter)
                 self.onLoop(self.eventLoop) { $0.startCommand(start) }
             }
@@ -76,6 +77,12 @@ extension Connection {
         guard let id = handle.slot, let (waiter, isSent) = self.batch.correlator.remove(UInt64(id)) else { return }
         let delivery: RPCError.Delivery = isSent ? .unknown : .notSent
         self.refuse(waiter, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
+        self.afterGivingUp()
+    }
+
+    /// Commands were given up: others may take their place in flight, or the stream may be over.
+    private func afterGivingUp() {
+        if self.batch.correlator.hasUnsent { self.flushSoon() }
         self.finishBatchIfDraining()
     }
 
@@ -90,23 +97,33 @@ extension Connection {
 
     // MARK: - Sending
 
-    /// Puts what waits into messages, as far as the stream takes them. Called before each write.
-    func sendBatches() {
-        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls else {
-            return
-        }
-        guard let stream = self.batch.stream ?? self.openBatchStream() else { return }
+    /// More commands wait, and the stream takes them.
+    var canSendBatches: Bool {
+        guard self.batch.correlator.hasUnsent, self.isOpenForCalls, let stream = self.batch.stream else { return false }
+        return (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer
+    }
+
+    /// Puts what waits into messages, as far as the stream takes them. Called before each write. Returns whether there
+    /// was anything.
+    func sendBatches() -> Bool {
+        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls,
+            let stream = self.batch.stream ?? self.openBatchStream()
+        else { return false }
+        var moved = false
         while (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer {
             var envelope = BatchEnvelope()
             envelope.items = self.batch.correlator.takeBatch(settings)
-            if envelope.items.isEmpty { return }
+            if envelope.items.isEmpty { break }
             self.link.session.send(envelope.framed(), on: stream)
+            moved = true
         }
+        return moved
     }
 
     private func openBatchStream() -> HTTP2Stream? {
         let stream = self.openCall(path: TikvpbTikvRPC.batchCommands.path, kind: .batch)
         self.batch.stream = stream
+        self.batch.hasAnswered = false
         return stream
     }
 
@@ -122,6 +139,7 @@ extension Connection {
                 return error
             }
             self.batch.brokenInARow = 0
+            self.batch.hasAnswered = true
             for item in envelope.items {
                 guard let (waiter, result) = self.batch.correlator.answer(item) else { continue }
                 switch result {
@@ -151,7 +169,8 @@ extension Connection {
     /// The stream ended. What was in flight on it fails, its outcome unknown; what was not sent goes on a new stream.
     func batchEnded(_ failure: RPCError?) {
         self.batch.stream = nil
-        if let failure, failure.code == .unimplemented, failure.delivery == .answered {
+        // In the middle of a stream it says nothing about the commands that are in flight.
+        if let failure, failure.code == .unimplemented, failure.delivery == .answered, !self.batch.hasAnswered {
             self.batch.isUnsupported = true
             for waiter in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
                 self.refuse(waiter, Self.unsupported)
@@ -195,7 +214,7 @@ extension Connection {
     func expireCommands(_ now: NIODeadline) -> NIODeadline? {
         let (expired, next) = self.batch.correlator.removeExpired(at: now)
         for (waiter, isSent) in expired { self.refuse(waiter, self.deadlineError(isSent ? .unknown : .notSent)) }
-        if !expired.isEmpty { self.finishBatchIfDraining() }
+        if !expired.isEmpty { self.afterGivingUp() }
         return next
     }
 }

@@ -14,6 +14,8 @@ package struct ConnectionConfiguration: Sendable {
     package var maxSendMessageSize: Int
     /// A connection on which nothing arrived for this long is probed by a PING, with calls or without. Nil: never.
     package var keepAliveInterval: Duration?
+    /// Whether to probe while no call is open. PD's server counts such PINGs as abuse and hangs up after a few.
+    package var keepAliveWithoutCalls: Bool
     /// Time that the peer has to answer the PING (or to send anything at all) before the connection is given up.
     package var keepAliveTimeout: Duration
     /// How commands go through a `BatchCommands` stream; nil sends each as a call of its own.
@@ -26,6 +28,7 @@ package struct ConnectionConfiguration: Sendable {
         maxReceiveMessageSize: Int = 1 << 30,
         maxSendMessageSize: Int = 1 << 30,
         keepAliveInterval: Duration? = .seconds(10),
+        keepAliveWithoutCalls: Bool = true,
         keepAliveTimeout: Duration = .seconds(3),
         batch: BatchConfiguration? = .init()
     ) {
@@ -35,6 +38,7 @@ package struct ConnectionConfiguration: Sendable {
         self.maxReceiveMessageSize = maxReceiveMessageSize
         self.maxSendMessageSize = maxSendMessageSize
         self.keepAliveInterval = keepAliveInterval
+        self.keepAliveWithoutCalls = keepAliveWithoutCalls
         self.keepAliveTimeout = keepAliveTimeout
         self.batch = batch
     }

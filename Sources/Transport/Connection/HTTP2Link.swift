@@ -23,6 +23,9 @@ struct HTTP2Link: ~Copyable {
         self.buffer = channel.allocator.buffer(capacity: 16 << 10)
     }
 
+    /// The socket takes bytes now.
+    var canWrite: Bool { self.channel?.isWritable ?? false }
+
     /// What the owner is to write next; nil when there is nothing, or when the socket takes no more for now.
     mutating func takeOutput() throws(RPCError) -> ByteBuffer? {
         guard let channel = self.channel, channel.isWritable else { return nil }

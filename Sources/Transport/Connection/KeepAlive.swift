@@ -32,13 +32,16 @@ struct KeepAlive: Sendable {
     }
 
     /// The time that an action named has come.
-    mutating func look(at now: NIODeadline) -> Action {
+    ///
+    /// - Parameter mayProbe: false where the connection is idle and the peer takes PINGs of idle connections amiss.
+    mutating func look(at now: NIODeadline, mayProbe: Bool = true) -> Action {
         if let probedAt = self.probedAt {
             let end = probedAt + self.timeout
             return now >= end ? .giveUp : .wait(until: end)
         }
         let due = self.lastHeard + self.interval
         guard now >= due else { return .wait(until: due) }
+        guard mayProbe else { return .wait(until: now + self.interval) }
         self.probedAt = now
         return .ping(thenWaitUntil: now + self.timeout)
     }

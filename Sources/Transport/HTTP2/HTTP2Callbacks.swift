@@ -19,6 +19,10 @@ internal import CNGHTTP2
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _, _, name, nameLength, value, valueLength, _, user in
             guard let context = unsafe HTTP2Callbacks.context(user) else { return HTTP2Callbacks.failure }
+            guard context.admitHeader(size: nameLength + valueLength) else {
+                // Costs the peer this one stream.
+                return Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+            }
             context.header(
                 unsafe HTTP2Callbacks.text(name, nameLength), unsafe HTTP2Callbacks.text(value, valueLength))
             return 0
@@ -39,17 +43,17 @@ internal import CNGHTTP2
                 let stream = unsafe HTTP2Callbacks.stream(session, id)
             else { return 0 }
             context.events.append(.closed(stream, HTTP2ErrorCode(rawValue: code)))
-            context.freeSlot(stream.slot)
+            context.dropBody(stream.slot)
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, _, code, user in
-            unsafe HTTP2Callbacks.context(user)?.lastComplaint = HTTP2Callbacks.describe(code)
+            unsafe HTTP2Callbacks.context(user)?.complain(HTTP2Callbacks.describe(code))
             return 0
         }
         unsafe nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, length, user in
             guard let message = unsafe message else { return 0 }
             let bytes = unsafe UnsafeRawBufferPointer(start: message, count: length)
-            unsafe HTTP2Callbacks.context(user)?.lastComplaint = unsafe String(decoding: bytes, as: UTF8.self)
+            unsafe HTTP2Callbacks.context(user)?.complain(unsafe String(decoding: bytes, as: UTF8.self))
             return 0
         }
         return unsafe callbacks
@@ -109,8 +113,10 @@ internal import CNGHTTP2
         context.beginHeaders()
         guard context.isServer, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST else { return 0 }
         let slot = context.takeSlot()
+        let id = unsafe frame.pointee.hd.stream_id
+        _ = context.withBody(slot) { $0.streamID = id }
         return unsafe nghttp2_session_set_stream_user_data(
-            session, frame.pointee.hd.stream_id, UnsafeMutableRawPointer(bitPattern: slot + 1))
+            session, id, UnsafeMutableRawPointer(bitPattern: slot + 1))
     }
 
     @unsafe private static func frame(

@@ -4,7 +4,7 @@
 package import NIOCore
 
 /// One stream of a session: its number on the wire, and the slot under which both sides of this API keep its state.
-/// A slot is free again after the stream's `closed` event.
+/// A slot is free again when its owner has released it, after the stream's `closed` event.
 package struct HTTP2Stream: Sendable, Hashable {
     package let id: Int32
     package let slot: Int

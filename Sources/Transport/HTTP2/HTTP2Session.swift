@@ -18,7 +18,8 @@ package import NIOCore
     private let context: HTTP2SessionContext
 
     package init(_ role: Role, configuration: HTTP2Configuration = .init()) throws(RPCError) {
-        let context = HTTP2SessionContext(isServer: role == .server)
+        let context = HTTP2SessionContext(
+            isServer: role == .server, maxHeaderListSize: configuration.maxHeaderListSize)
         let callbacks = unsafe try HTTP2Callbacks.make()
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
         var option: OpaquePointer?
@@ -60,7 +61,7 @@ package import NIOCore
         }
         self.context.endInput()
         guard read >= 0 else {
-            let reason = self.context.lastComplaint ?? HTTP2Callbacks.describe(Int32(truncatingIfNeeded: read))
+            let reason = self.context.takeComplaint() ?? HTTP2Callbacks.describe(Int32(truncatingIfNeeded: read))
             throw RPCError(.unavailable, "the peer broke the HTTP/2 protocol: \(reason)")
         }
     }
@@ -96,11 +97,16 @@ package import NIOCore
         unsafe nghttp2_session_want_read(self.session) == 0 && nghttp2_session_want_write(self.session) == 0
     }
 
-    /// Streams that have a slot.
+    /// Streams that are not closed.
     package var openStreams: Int { self.context.openStreams }
 
-    /// What nghttp2 last found wrong with the peer's frames.
-    package var lastComplaint: String? { self.context.lastComplaint }
+    /// What nghttp2 last found wrong with the peer's frames; told once.
+    package mutating func takeComplaint() -> String? { self.context.takeComplaint() }
+
+    /// Gives the slot of a stream back, after its `closed` event and when the owner keeps nothing under it any more.
+    package mutating func release(_ stream: HTTP2Stream) {
+        self.context.freeSlot(stream.slot)
+    }
 
     // MARK: - Commands
 
@@ -122,6 +128,7 @@ package import NIOCore
             self.context.freeSlot(slot)
             throw RPCError(.unavailable, "no new stream: \(HTTP2Callbacks.describe(id))", delivery: .notSent)
         }
+        _ = self.context.withBody(slot) { $0.streamID = id }
         return HTTP2Stream(id: id, slot: slot)
     }
 
@@ -153,7 +160,7 @@ package import NIOCore
 
     /// Bytes that are queued on the stream and wait for the peer's window. Nil where the stream is gone.
     package func queuedBytes(_ stream: HTTP2Stream) -> Int? {
-        self.context.bodies.indices.contains(stream.slot) ? self.context.bodies[stream.slot]?.count : nil
+        self.context.owns(stream) ? self.context.bodies[stream.slot]?.count : nil
     }
 
     /// Ends the stream at once, both ways. Its `closed` event comes with the next `drain`.
@@ -207,6 +214,7 @@ package import NIOCore
     }
 
     private mutating func change(_ stream: HTTP2Stream, _ change: (inout OutboundBody) -> Void) {
+        guard self.context.owns(stream) else { return }
         let wasStarved = self.context.withBody(stream.slot) { body in
             change(&body)
             defer { body.isStarved = false }

@@ -14,19 +14,33 @@ final class HTTP2SessionContext {
     private var inputBase: UInt = 0
     /// The header block that is being received; header blocks of different streams never interleave.
     private var block = HeaderBlock()
+    /// Its size as HTTP/2 counts it: names, values and 32 bytes for each field.
+    private var blockSize = 0
+    private let maxHeaderListSize: Int
     /// Bodies by slot. A slot without a stream is on the free list.
     private(set) var bodies: [OutboundBody?] = []
     private var freeSlots: [Int] = []
     /// Why nghttp2 found a frame invalid, for the error that follows.
-    var lastComplaint: String?
+    private(set) var complaint: String?
 
-    init(isServer: Bool) {
+    init(isServer: Bool, maxHeaderListSize: Int) {
         self.isServer = isServer
+        self.maxHeaderListSize = maxHeaderListSize
+    }
+
+    func complain(_ reason: String) {
+        self.complaint = reason
+    }
+
+    /// What nghttp2 last found wrong. Told once: a later error is not its doing.
+    func takeComplaint() -> String? {
+        defer { self.complaint = nil }
+        return self.complaint
     }
 
     // MARK: - Slots
 
-    var openStreams: Int { self.bodies.count - self.freeSlots.count }
+    var openStreams: Int { self.bodies.count { $0 != nil } }
 
     func takeSlot() -> Int {
         if let slot = self.freeSlots.popLast() {
@@ -37,6 +51,11 @@ final class HTTP2SessionContext {
         return self.bodies.count - 1
     }
 
+    /// The stream is gone; its slot stays taken until the owner gives it back.
+    func dropBody(_ slot: Int) {
+        self.bodies[slot] = nil
+    }
+
     func freeSlot(_ slot: Int) {
         self.bodies[slot] = nil
         self.freeSlots.append(slot)
@@ -45,6 +64,11 @@ final class HTTP2SessionContext {
     func withBody<Result>(_ slot: Int, _ change: (inout OutboundBody) -> Result) -> Result? {
         guard self.bodies.indices.contains(slot) else { return nil }
         return self.bodies[slot].modify(change)
+    }
+
+    /// Whether the slot still belongs to this stream.
+    func owns(_ stream: HTTP2Stream) -> Bool {
+        self.bodies.indices.contains(stream.slot) && self.bodies[stream.slot]?.streamID == stream.id
     }
 
     // MARK: - Input
@@ -63,6 +87,14 @@ final class HTTP2SessionContext {
 
     func beginHeaders() {
         self.block = HeaderBlock()
+        self.blockSize = 0
+    }
+
+    /// Returns whether the block has room for a field of this size. nghttp2 tells the peer the limit, but keeps no count:
+    /// with HPACK a small frame can stand for a great many bytes.
+    func admitHeader(size: Int) -> Bool {
+        self.blockSize += size + 32
+        return self.blockSize <= self.maxHeaderListSize
     }
 
     func header(_ name: String, _ value: String) {

@@ -24,6 +24,8 @@ struct OutboundBody: Sendable {
         case trailers(HeaderList)
     }
 
+    /// The stream that it belongs to: slots are used again, stream numbers never.
+    var streamID: Int32 = 0
     private var pieces: [[UInt8]] = []
     private var first = 0
     private var offset = 0

@@ -37,6 +37,8 @@ package actor ConnectionPool {
     private let logger: Logger
 
     private var connections: [Connection] = []
+    /// Connections that take no new calls and are not closed yet.
+    private var leaving: [Connection] = []
     private var backoff = ReconnectBackoff()
     private var lastFailure: (error: RPCError, until: NIODeadline)?
     private var isShutDown = false
@@ -66,12 +68,15 @@ package actor ConnectionPool {
     package nonisolated func unary<Request: Message, Response: Message>(
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions = .init()
     ) async throws(RPCError) -> Response {
-        if let field = method.batchField, let answer = try await self.batched(field, request, options) {
+        // One deadline over all that follows: another connection, or another way, gets what is left of it.
+        let deadline = options.timeout.map { NIODeadline.after($0) }
+        if let field = method.batchField, let answer = try await self.batched(field, request, options, deadline) {
             return try Response(received: answer, from: self.address.description)
         }
         let frame = try request.framed(limit: self.configuration.maxSendMessageSize)
         let answer = try await self.onConnection { connection throws(RPCError) in
-            try await connection.unary(path: method.path, message: frame, options: options)
+            try await connection.unary(
+                path: method.path, message: frame, metadata: options.metadata, deadline: deadline)
         }
         return try Response(received: answer, from: self.address.description)
     }
@@ -79,7 +84,7 @@ package actor ConnectionPool {
     /// Sends the request through the batch stream. Nil where it must go as a call of its own: batching is off, the server
     /// has none, or the call has metadata, which the envelope has no place for.
     private nonisolated func batched(
-        _ field: Int, _ request: some Message, _ options: CallOptions
+        _ field: Int, _ request: some Message, _ options: CallOptions, _ deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8]? {
         guard self.configuration.batch != nil, options.metadata.isEmpty,
             !self.batchUnsupported.load(ordering: .relaxed)
@@ -87,7 +92,8 @@ package actor ConnectionPool {
         let payload = try request.encoded(limit: self.configuration.maxSendMessageSize)
         do throws(RPCError) {
             return try await self.onConnection { connection throws(RPCError) in
-                try await connection.command(field: field, payload: payload, options: options)
+                try await connection.command(
+                    field: field, payload: payload, priority: options.priority, deadline: deadline)
             }
         } catch {
             guard error.code == .unimplemented, error.delivery == .notSent else { throw error }
@@ -102,8 +108,12 @@ package actor ConnectionPool {
         _ method: RPCMethod<Request, Response>, options: CallOptions = .init(),
         _ body: (ClientStream<Request, Response>) async throws -> Result
     ) async throws -> Result {
+        let deadline = options.timeout.map { NIODeadline.after($0) }
         let (connection, handle) = try await self.onConnection { connection throws(RPCError) in
-            (connection, try await connection.openStream(path: method.path, options: options))
+            (
+                connection,
+                try await connection.openStream(path: method.path, metadata: options.metadata, deadline: deadline)
+            )
         }
         defer { connection.release(handle) }
         return try await body(ClientStream(connection, handle))
@@ -193,23 +203,30 @@ package actor ConnectionPool {
             self.backoff.succeeded()
             self.lastFailure = nil
         case .draining:
-            self.remove(connection)
+            self.setAside(connection)
         case .closed(let error):
-            self.remove(connection)
+            self.connections.removeAll { $0 === connection }
+            self.leaving.removeAll { $0 === connection }
+            self.publish()
             guard !connection.wasReady else { return }
             let pause = self.backoff.failed(chance: .random(in: 0...1))
-            self.lastFailure = (error, .after(pause))
+            var failure = error
+            failure.delivery = .notSent
+            self.lastFailure = (failure, .after(pause))
             self.logger.debug(
                 "connect failed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
         }
     }
 
+    /// A connection refused a call that it should have taken: it gets no more of them, and closes when it is idle.
     private func leave(_ connection: Connection) {
-        self.remove(connection)
+        self.setAside(connection)
+        connection.leave()
     }
 
-    private func remove(_ connection: Connection) {
-        self.connections.removeAll { $0 === connection }
+    private func setAside(_ connection: Connection) {
+        guard let index = self.connections.firstIndex(where: { $0 === connection }) else { return }
+        self.leaving.append(self.connections.remove(at: index))
         self.publish()
     }
 
@@ -217,9 +234,10 @@ package actor ConnectionPool {
         self.isShutDown = true
         defer {
             self.connections = []
+            self.leaving = []
             self.publish()
         }
-        return self.connections
+        return self.connections + self.leaving
     }
 
     private func publish() {

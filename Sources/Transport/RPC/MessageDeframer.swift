@@ -26,19 +26,21 @@ struct MessageDeframer: Sendable {
             if let missing = self.missing {
                 let size = min(missing, piece.readableBytes)
                 let bytes = piece.readBytes(length: size) ?? []
-                if self.message.isEmpty {
-                    self.message = bytes
+                if size == missing, self.message.isEmpty {
+                    // The usual case: the message lies in one piece, and is taken out of it once.
+                    self.missing = nil
+                    deliver(bytes)
                 } else {
                     self.message.append(contentsOf: bytes)
+                    guard size == missing else {
+                        self.missing = missing - size
+                        return
+                    }
+                    let message = self.message
+                    self.message = []
+                    self.missing = nil
+                    deliver(message)
                 }
-                guard size == missing else {
-                    self.missing = missing - size
-                    return
-                }
-                let message = self.message
-                self.message = []
-                self.missing = nil
-                deliver(message)
             }
             guard try self.readPrefix(&piece) else { return }
         }

@@ -83,7 +83,7 @@ struct ResponseMachine: Sendable {
             case .refusedStream:
                 RPCError(.unavailable, "the peer refused the stream", delivery: .notSent)
             case .cancel: RPCError(.cancelled, "the peer reset the stream")
-            case .enhanceYourCalm: RPCError(.resourceExhausted, "the peer reset the stream: \(code)")
+            case .enhanceYourCalm: RPCError(.unavailable, "the peer reset the stream: \(code)")
             case .inadequateSecurity: RPCError(.permissionDenied, "the peer reset the stream: \(code)")
             default: RPCError(.internalError, "the stream was reset: \(code)\(reason)")
             }

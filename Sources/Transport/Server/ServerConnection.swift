@@ -45,6 +45,8 @@ actor ServerConnection: HTTP2Endpoint {
     /// Calls by slot, from their headers until the stream is closed.
     private var calls: [Call?] = []
     private var runningHandlers = 0
+    /// Streams whose senders wait for the peer's window.
+    private var blockedStreams: [HTTP2Stream] = []
     /// Batch streams that have answers to send.
     private var answered: [HTTP2Stream] = []
     private var deadlines = DeadlineTimer()
@@ -167,6 +169,7 @@ actor ServerConnection: HTTP2Endpoint {
             continuation.resume(returning: nil)
         } else {
             self.calls[stream.slot]?.senders.append(continuation)
+            self.blockedStreams.append(stream)
         }
     }
 
@@ -366,6 +369,7 @@ actor ServerConnection: HTTP2Endpoint {
 
     private func streamClosed(_ stream: HTTP2Stream) {
         self.release(stream)
+        self.link.session.release(stream)
     }
 
     // MARK: - Deadlines
@@ -420,13 +424,18 @@ actor ServerConnection: HTTP2Endpoint {
     }
 
     private func resumeSenders() {
-        for slot in self.calls.indices {
-            guard let call = self.calls[slot], !call.senders.isEmpty,
-                (self.link.session.queuedBytes(call.stream) ?? 0) <= Self.sendBuffer
-            else { continue }
-            self.calls[slot]?.senders = []
-            for sender in call.senders { sender.resume(returning: nil) }
+        guard !self.blockedStreams.isEmpty else { return }
+        var blocked: [HTTP2Stream] = []
+        for stream in self.blockedStreams where self.isOpen(stream) {
+            guard (self.link.session.queuedBytes(stream) ?? 0) <= Self.sendBuffer else {
+                blocked.append(stream)
+                continue
+            }
+            let senders = self.calls[stream.slot]?.senders ?? []
+            self.calls[stream.slot]?.senders = []
+            for sender in senders { sender.resume(returning: nil) }
         }
+        self.blockedStreams = blocked
     }
 
     private func shut() {

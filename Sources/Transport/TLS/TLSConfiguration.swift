@@ -6,7 +6,7 @@
 /// TLS 1.2 is the oldest version that is ever spoken.
 package struct TLSConfiguration: Sendable, Equatable {
     /// Certificates or a key in PEM form.
-    package enum PEM: Sendable, Equatable {
+    package enum PEM: Sendable, Hashable {
         /// Read when the configuration is first used, and again for a new connection where the file has changed since.
         case file(String)
         case bytes([UInt8])
@@ -35,7 +35,7 @@ package struct TLSConfiguration: Sendable, Equatable {
 
     /// What a client checks of a server's certificate. A server that requires certificates always checks their chain;
     /// clients have no host name to check.
-    package enum Verification: Sendable, Equatable {
+    package enum Verification: Sendable, Hashable {
         /// The chain up to a trust root, validity in time, and that the certificate is for the host connected to.
         case full
         /// Everything but the host name: **whoever holds any certificate of a trusted authority can pose as the

@@ -50,6 +50,28 @@ import TiKVEmbedded
         }
     }
 
+    @Test func aColumnFamilyThatDoesNotExistIsAnErrorOfTheServer() async throws {
+        var configuration = ClientConfiguration()
+        configuration.raw.scanPageSize = 1
+        try await TestCluster.withSpace(configuration: configuration) { space in
+            let (client, key) = (space.client, space.key("k"))
+            try await client.put(key, value: "v")
+            let errors = [
+                await failure { try await client.get(key, columnFamily: "nope") },
+                await failure { try await client.put(key, value: "w", columnFamily: "nope") },
+                await failure { try await client.batchGet([key], columnFamily: "nope") },
+                await failure { try await client.batchPut([(key, "w")], columnFamily: "nope") },
+                await failure { try await space.pairs(client.scan(space.range, columnFamily: "nope")) },
+                await failure { try await space.pairs(client.scan(space.range, reversed: true, columnFamily: "nope")) },
+            ]
+            for error in errors {
+                #expect(error?.code == .serverError)
+                #expect(error?.detail.contains("nope") == true)
+                #expect(error?.message.contains("nope") == false)
+            }
+        }
+    }
+
     @Test func emptyRangesGiveNothing() async throws {
         try await TestCluster.withSpace { space in
             try await space.client.put(space.key("a"), value: "v")

@@ -74,6 +74,17 @@ import TiKVEmbedded
         }
     }
 
+    @Test func batchPutGetDelete() async throws {
+        try await TestCluster.withSpace { space in
+            let (first, second) = (space.key("k1"), space.key("k2"))
+            try await space.client.batchPut([(first, "v1"), (second, "v2")])
+            #expect(try await space.client.batchGet([second, first]) == [first: "v1", second: "v2"])
+            try await space.client.batchDelete([first, second])
+            #expect(try await space.client.get(first) == nil)
+            #expect(try await space.client.get(second) == nil)
+        }
+    }
+
     @Test func ofSeveralPairsForAKeyTheLastIsWritten() async throws {
         try await TestCluster.withSpace { space in
             try await space.client.batchPut([

@@ -13,7 +13,7 @@ struct RawFailureTests {
 
     @Test func aPDThatDoesNotResolveIsNamed() async throws {
         try await RawClient.withClient(pd: ["no-such-host.invalid:2379"]) { client in
-            let error = await failure { try await client.get("k", timeout: .seconds(1)) }
+            let error = await failure { try await client.get("k", timeout: .seconds(4)) }
             #expect(error?.code == .pdUnreachable)
             #expect(error?.message.contains("no-such-host.invalid:2379") == true)
             #expect(error?.attempts.map(\.address) == ["no-such-host.invalid:2379"])
@@ -24,7 +24,7 @@ struct RawFailureTests {
         var address = ""
         try await EmbeddedCluster.withCluster { address = $0.pdEndpoints[0] }
         try await RawClient.withClient(pd: [address]) { [address] client in
-            let error = await failure { try await client.put("k", value: "v", timeout: .milliseconds(700)) }
+            let error = await failure { try await client.put("k", value: "v", timeout: .seconds(2)) }
             #expect(error?.code == .pdUnreachable)
             #expect(error?.message.contains(address) == true)
             // It never got as far as the write.
@@ -60,15 +60,22 @@ struct RawFailureTests {
 
     // MARK: - Stores
 
+    /// With one connection, the first call leaves none to be opened: a deadline after it meets the store, not a connect.
+    private static var oneConnection: ClientConfiguration {
+        var configuration = ClientConfiguration()
+        configuration.connection.connectionsPerStore = 1
+        return configuration
+    }
+
     @Test func aStoreThatIsDownIsNamed() async throws {
         try await TestCluster.withControl(.init(storeCount: 1, replicaCount: 1)) { client, cluster in
             try await client.put("k", value: "v")
             let store = cluster.stores[0]
             try await cluster.stopStore(store.id, electingLeaders: false)
-            let error = await failure { try await client.get("k", timeout: .milliseconds(700)) }
+            let error = await failure { try await client.get("k", timeout: .seconds(2)) }
             #expect(error?.code == .storeUnreachable)
             #expect(error?.message.contains("store \(store.id) at \(store.address)") == true)
-            let write = await failure { try await client.put("k", value: "w", timeout: .milliseconds(700)) }
+            let write = await failure { try await client.put("k", value: "w", timeout: .seconds(2)) }
             #expect(write?.code == .storeUnreachable)
             #expect(write?.isOutcomeUnknown == false)
             try await cluster.startStore(store.id)
@@ -77,10 +84,10 @@ struct RawFailureTests {
     }
 
     @Test func aReadThatIsNeverAnsweredEndsAtItsDeadline() async throws {
-        try await TestCluster.withControl { client, cluster in
+        try await TestCluster.withControl(configuration: Self.oneConnection) { client, cluster in
             _ = try await client.get("k")
             cluster.inject(.dropRequest, into: .init(rpc: "RawGet"))
-            let error = await failure { try await client.get("k", timeout: .milliseconds(200)) }
+            let error = await failure { try await client.get("k", timeout: .seconds(1)) }
             #expect(error?.code == .deadlineExceeded)
             #expect(error?.isOutcomeUnknown == false)
             #expect(error?.message.contains("store") == true)
@@ -90,10 +97,10 @@ struct RawFailureTests {
     }
 
     @Test func aWriteThatIsNeverAnsweredIsUndetermined() async throws {
-        try await TestCluster.withControl { client, cluster in
+        try await TestCluster.withControl(configuration: Self.oneConnection) { client, cluster in
             _ = try await client.get("k")
             cluster.inject(.dropAnswer, into: .init(rpc: "RawPut"))
-            let error = await failure { try await client.put("k", value: "v", timeout: .milliseconds(200)) }
+            let error = await failure { try await client.put("k", value: "v", timeout: .seconds(1)) }
             #expect(error?.code == .undetermined)
             #expect(error?.isOutcomeUnknown == true)
             #expect(error?.isRetryable == false)
@@ -103,10 +110,10 @@ struct RawFailureTests {
             #expect(stored == "v")
 
             cluster.inject(.dropAnswer, into: .init(rpc: "RawBatchPut"))
-            let batch = await failure { try await client.batchPut([("b", "v")], timeout: .milliseconds(200)) }
+            let batch = await failure { try await client.batchPut([("b", "v")], timeout: .seconds(1)) }
             #expect(batch?.code == .undetermined)
             cluster.inject(.dropAnswer, into: .init(rpc: "RawDeleteRange"))
-            let range = await failure { try await client.deleteRange(.everything, timeout: .milliseconds(200)) }
+            let range = await failure { try await client.deleteRange(.everything, timeout: .seconds(1)) }
             #expect(range?.isOutcomeUnknown == true)
         }
     }
@@ -160,6 +167,31 @@ struct RawFailureTests {
             // The gate is still shut: the connection lives, and this call is another one.
             #expect(try await client.get("k") == "v")
             gate.open()
+        }
+    }
+
+    @Test func cancellingACallForgetsNoRegion() async throws {
+        try await TestCluster.withControl { client, cluster in
+            try await client.put("k", value: "v")
+            let known = cluster.requestCount("GetRegion")
+            let early = await withTaskGroup(of: TiKVError?.self) { group in
+                group.cancelAll()
+                group.addTask { await failure { try await client.get("k") } }
+                return await group.next() ?? nil
+            }
+            #expect(early?.code == .cancelled)
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "RawGet"))
+            let late = try await withThrowingTaskGroup(of: TiKVError?.self) { group in
+                group.addTask { await failure { try await client.get("k") } }
+                try await gate.waitForArrivals()
+                group.cancelAll()
+                return try await group.next() ?? nil
+            }
+            #expect(late?.code == .cancelled)
+            gate.open()
+            #expect(try await client.get("k") == "v")
+            #expect(cluster.requestCount("GetRegion") == known)
         }
     }
 
@@ -237,6 +269,7 @@ struct RawFailureTests {
             #expect(error?.code == .clientNotRunning)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await client.put("k", value: "v") }
+                // A task of its own, as an application would have it, so that it can be cancelled apart from the calls.
                 let run = Task { try await client.run() }
                 _ = try await group.next()
                 #expect(await failure { try await client.run() }?.code == .clientAlreadyRunning)
@@ -272,6 +305,50 @@ struct RawFailureTests {
             }
             gate.open()
             #expect(try await held == "v")
+            try await running
+        }
+    }
+
+    @Test func aGracefulStopLetsCallsDoAllTheirSteps() async throws {
+        try await EmbeddedCluster.withCluster(.init(splitKeys: [[0x40], [0x80]])) { cluster in
+            var configuration = ClientConfiguration()
+            configuration.raw.maximumConcurrency = 1
+            let client = try RawClient(pd: cluster.pdEndpoints, configuration: configuration)
+            let group = ServiceGroup(
+                configuration: .init(services: [.init(service: client)], logger: .tikvSilent))
+            async let running: Void = group.run()
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "RawBatchPut"))
+            async let held: Void = client.batchPut([([1], "a"), ([0x50], "b"), ([0x90], "c")])
+            try await gate.waitForArrivals()
+            await group.triggerGracefulShutdown()
+            while await failure({ try await client.put("other", value: "w") })?.code != .clientClosed {
+                await Task.yield()
+            }
+            // The next pieces are sent only now; one of them needs PD and a wait.
+            cluster.inject(.regionError(.epochNotMatchWithoutRegions), into: .init(rpc: "RawBatchPut"))
+            gate.open()
+            try await held
+            try await running
+            #expect(cluster.requestCount("RawBatchPut") == 4)
+        }
+    }
+
+    @Test func aGracefulStopWaitsOnlySoLong() async throws {
+        try await EmbeddedCluster.withCluster { cluster in
+            var configuration = ClientConfiguration()
+            configuration.shutdownTimeout = .milliseconds(20)
+            let client = try RawClient(pd: cluster.pdEndpoints, configuration: configuration)
+            let group = ServiceGroup(
+                configuration: .init(services: [.init(service: client)], logger: .tikvSilent))
+            async let running: Void = group.run()
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "RawGet"))
+            async let held = failure { try await client.get("k") }
+            try await gate.waitForArrivals()
+            await group.triggerGracefulShutdown()
+            #expect(await held?.code == .clientClosed)
+            gate.open()
             try await running
         }
     }

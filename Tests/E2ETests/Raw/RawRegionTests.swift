@@ -64,6 +64,68 @@ struct RawRegionTests {
         }
     }
 
+    /// The scans that client-go's tests of its raw client make, before and after splits that nobody told the client of.
+    @Test func scansFollowSplits() async throws {
+        try await TestCluster.withControl { client, cluster in
+            for name in ["k1", "k3", "k5", "k7"] { try await client.put(Key(name), value: Value(name)) }
+            func names(_ range: KeyRange, limit: Int? = nil, reversed: Bool = false) async throws -> [String] {
+                var names: [String] = []
+                for try await (key, value) in client.scan(range, limit: limit, reversed: reversed) {
+                    #expect(value.bytes == key.bytes)
+                    names.append(String(decoding: key.bytes, as: UTF8.self))
+                }
+                return names
+            }
+            func check() async throws {
+                #expect(try await names(.everything, limit: 1) == ["k1"])
+                #expect(try await names("k1"..., limit: 2) == ["k1", "k3"])
+                #expect(try await names(.everything, limit: 10) == ["k1", "k3", "k5", "k7"])
+                #expect(try await names("k2"..., limit: 2) == ["k3", "k5"])
+                #expect(try await names("k2"..., limit: 3) == ["k3", "k5", "k7"])
+                #expect(try await names(..<"k1") == [])
+                #expect(try await names("k1"..<"k3") == ["k1"])
+                #expect(try await names("k1"..<"k5", limit: 10) == ["k1", "k3"])
+                #expect(try await names("k1"..<"k5\u{0}") == ["k1", "k3", "k5"])
+                #expect(try await names("k5\u{0}"..<"k5\u{0}\u{0}") == [])
+
+                #expect(try await names(..<"z", limit: 1, reversed: true) == ["k7"])
+                #expect(try await names(..<"z", limit: 2, reversed: true) == ["k7", "k5"])
+                #expect(try await names(..<"z", limit: 10, reversed: true) == ["k7", "k5", "k3", "k1"])
+                #expect(try await names(..<"k2", limit: 10, reversed: true) == ["k1"])
+                #expect(try await names(..<"k6", limit: 2, reversed: true) == ["k5", "k3"])
+                #expect(try await names(..<"k6", limit: 3, reversed: true) == ["k5", "k3", "k1"])
+                #expect(try await names(..<"k5", limit: 1, reversed: true) == ["k3"])
+                #expect(try await names(..<"k5\u{0}", limit: 1, reversed: true) == ["k5"])
+                #expect(try await names("k3"..<"z", limit: 10, reversed: true) == ["k7", "k5", "k3"])
+                #expect(try await names("k3\u{0}"..<"k7", limit: 10, reversed: true) == ["k5"])
+            }
+            try await check()
+            try cluster.split(at: Array("k2".utf8))
+            try await check()
+            try cluster.split(at: Array("k5".utf8))
+            try await check()
+        }
+    }
+
+    @Test func batchesInSeveralPiecesFollowASplit() async throws {
+        try await TestCluster.withControl { client, cluster in
+            // From here on the client knows the one region there is.
+            _ = try await client.get("k")
+            // Over 4 times what one put takes, and more keys than one get or delete takes.
+            let pairs: [KeyValue] = (0..<700).map { number in
+                (Key("key\(number + 1000)"), Value([UInt8](repeating: UInt8(number % 256), count: 100)))
+            }
+            try cluster.split(at: pairs[350].key.bytes)
+            try await client.batchPut(pairs)
+            let keys = pairs.map(\.key)
+            let values = try await client.batchGet(keys)
+            #expect(keys.map { values[$0] } == pairs.map(\.value))
+            try await client.batchDelete(keys)
+            #expect(try await client.batchGet(keys).isEmpty)
+            #expect(cluster.requestCount("RawBatchPut") > 4)
+        }
+    }
+
     @Test func mergesAreFollowed() async throws {
         try await TestCluster.withControl(.init(splitKeys: [Array("h".utf8), Array("p".utf8)])) { client, cluster in
             let keys: [Key] = ["a", "k", "z"]

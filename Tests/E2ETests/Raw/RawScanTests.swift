@@ -106,6 +106,12 @@ import TiKVEmbedded
             found = []
             for try await (key, _) in client.scan(.everything, limit: 1, reversed: true) { found.append(key) }
             #expect(found == [keys[256]])
+            // With a bound at one end only.
+            try await client.deleteRange(..<[0x41])
+            try await client.deleteRange([0xc1]...)
+            found = []
+            for try await (key, _) in client.scan(.everything) { found.append(key) }
+            #expect(found == Array(keys[0x41...0xc0]))
             try await client.deleteRange(.everything)
             for try await (key, _) in client.scan(.everything) { Issue.record("left over: \(key.debugDescription)") }
         }
@@ -138,6 +144,50 @@ import TiKVEmbedded
             #expect(try await names("", "k2", limit: 10, reversed: true) == ["k1"])
             #expect(try await names("", "k6", limit: 2, reversed: true) == ["k5", "k3"])
             #expect(try await names("k3", "k7", reversed: true) == ["k5", "k3"])
+        }
+    }
+
+    @Test func tenKeysBackwards() async throws {
+        try await TestCluster.withSpace(splits: [Array("key:7".utf8)]) { space in
+            for number in 0..<10 {
+                try await space.client.put(space.key("key:\(number)"), value: Value("value:\(number)"))
+            }
+            func found(_ start: String, _ end: String, limit: Int) async throws -> [String] {
+                var found: [String] = []
+                let range = space.range(Array(start.utf8), Array(end.utf8))
+                for try await (key, value) in space.client.scan(range, limit: limit, reversed: true) {
+                    found.append(String(decoding: space.name(key) + Array("=".utf8) + value.bytes, as: UTF8.self))
+                }
+                return found
+            }
+            let expected = (0...9).reversed().map { "key:\($0)=value:\($0)" }
+            #expect(try await found("key:", "key:~", limit: 5) == Array(expected[0..<5]))
+            #expect(try await found("key:3", "key:5", limit: 5) == ["key:4=value:4", "key:3=value:3"])
+            #expect(try await found("key:", "key:", limit: 5) == [])
+        }
+    }
+
+    /// As many pairs in as many regions as client-go's tests of its raw client have.
+    @Test func twentyThousandPairs() async throws {
+        @Sendable func name(_ number: Int) -> [UInt8] { Array("key@\(number + 100_000)".utf8) }
+        var configuration = ClientConfiguration()
+        configuration.raw.scanPageSize = 10_240
+        let splits = (1..<20).map { name($0 * 1024) }
+        try await TestCluster.withSpace(splits: splits, configuration: configuration) { space in
+            try await space.client.batchPut((0..<20_480).map { (space.key(name($0)), Value("value@\($0)")) })
+            var count = 0
+            var isRight = true
+            for try await (key, value) in space.client.scan(space.range(name(0), []), limit: 10_240) {
+                if key != space.key(name(count)) || value != Value("value@\(count)") { isRight = false }
+                count += 1
+            }
+            #expect(isRight)
+            #expect(count == 10_240)
+            try await space.client.deleteRange(space.range)
+            for number in [0, 1, 2, 4096, 20_479] {
+                #expect(try await space.client.get(space.key(name(number))) == nil)
+            }
+            #expect(try await space.pairs(space.client.scan(space.range)).isEmpty)
         }
     }
 }

@@ -9,7 +9,8 @@ import TiKVPD
 @Suite(.timeLimit(.minutes(1))) struct ClientLifecycleTests {
     private func outcome(_ lifecycle: ClientLifecycle, _ deadline: Deadline) async -> TiKVError.Code? {
         do throws(TiKVError) {
-            try await lifecycle.waitUntilRunning(deadline: deadline)
+            try await lifecycle.begin(deadline: deadline)
+            lifecycle.end()
             return nil
         } catch {
             return error.code
@@ -58,6 +59,45 @@ import TiKVPD
             return await group.next() ?? nil
         }
         #expect(code == .cancelled)
+    }
+
+    @Test func stoppingRefusesNewCallsAndWaitsForThoseUnderWay() async throws {
+        let clock = VirtualClock(jumps: false)
+        let lifecycle = ClientLifecycle(clock: clock)
+        let deadline = Deadline(after: .seconds(1), from: clock.now)
+        try lifecycle.start()
+        try await lifecycle.begin(deadline: deadline)
+        try await lifecycle.begin(deadline: deadline)
+        lifecycle.stop()
+        #expect(!lifecycle.isClosed)
+        #expect(await self.outcome(lifecycle, deadline) == .clientClosed)
+        async let idle: Void = lifecycle.waitUntilIdle(deadline: deadline)
+        await clock.waitForSleepers(1)
+        lifecycle.end()
+        // One is left.
+        #expect(clock.sleeperCount == 1)
+        lifecycle.end()
+        await idle
+        #expect(clock.elapsed == .zero)
+        let error = #expect(throws: TiKVError.self) { try lifecycle.start() }
+        #expect(error?.code == .clientClosed)
+    }
+
+    @Test func callsThatTakeTooLongAreNotWaitedFor() async throws {
+        let clock = VirtualClock(jumps: false)
+        let lifecycle = ClientLifecycle(clock: clock)
+        let deadline = Deadline(after: .seconds(1), from: clock.now)
+        try lifecycle.start()
+        try await lifecycle.begin(deadline: deadline)
+        lifecycle.stop()
+        async let idle: Void = lifecycle.waitUntilIdle(deadline: deadline)
+        await clock.waitForSleepers(1)
+        clock.advance(by: .seconds(2))
+        await idle
+        lifecycle.close()
+        lifecycle.end()
+        #expect(lifecycle.isClosed)
+        await lifecycle.waitUntilIdle(deadline: deadline)
     }
 
     @Test func itRunsOnce() throws {

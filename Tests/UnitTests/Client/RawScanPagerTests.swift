@@ -33,7 +33,8 @@ import TiKVPD
     func everyScanEqualsTheModel(seed: UInt64) throws {
         var random = SplitMix(seed: seed)
         func key() -> [UInt8] {
-            (0..<Int.random(in: 1...3, using: &random)).map { _ in [0, 1, 127, 254, 255].randomElement(using: &random)!
+            (0..<Int.random(in: 1...3, using: &random)).map { _ in
+                [0, 1, 127, 254, 255].randomElement(using: &random) ?? 0
             }
         }
         let keys = Set((0..<40).map { _ in key() }).sorted { KeyOrder.isLess($0, $1) }

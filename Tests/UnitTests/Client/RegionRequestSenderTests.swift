@@ -326,6 +326,32 @@ import TiKVTransport
         #expect(error?.code == .clusterIDMismatch)
     }
 
+    @Test func aStoreShortOfResourcesIsAskedAgainLater() async throws {
+        let harness = Harness([.sample(1)])
+        let isFirst = Mutex(true)
+        harness.on("store1") { _ throws(RPCError) in
+            let first = isFirst.withLock { value in
+                defer { value = false }
+                return value
+            }
+            if first { throw RPCError(.resourceExhausted, "memory quota", delivery: .answered) }
+            return Harness.value("v")
+        }
+        #expect(try await harness.get() == Harness.value("v"))
+        #expect(harness.hosts == ["store1", "store1"])
+        #expect(harness.clock.waits == [.milliseconds(1500)])
+    }
+
+    @Test func aStoreThatStaysShortOfResourcesIsBusy() async throws {
+        let harness = Harness([.sample(1)])
+        harness.on("store1") { _ throws(RPCError) in
+            throw RPCError(.resourceExhausted, "about key k", delivery: .answered)
+        }
+        let error = await self.code { () async throws(TiKVError) in _ = try await harness.get() }
+        #expect(error?.code == .serverIsBusy)
+        #expect(error?.description.contains("key k") == false)
+    }
+
     @Test func aClosedClientSaysSo() async throws {
         let harness = Harness([.sample(1)])
         harness.lifecycle.close()
@@ -384,6 +410,53 @@ import TiKVTransport
         }
         #expect(error?.code == .cancelled)
         #expect(error?.isOutcomeUnknown == true)
+    }
+
+    @Test func aCancelledCallKeepsTheRegion() async throws {
+        let harness = Harness([.sample(1)])
+        harness.on("store1") { _ throws(RPCError) in
+            // As the transport does it.
+            if Task.isCancelled { throw RPCError(.cancelled, "", delivery: .notSent) }
+            return Harness.value("v")
+        }
+        _ = try await harness.get()
+        let error = await withTaskGroup(of: TiKVError?.self) { group in
+            group.cancelAll()
+            group.addTask {
+                do throws(TiKVError) {
+                    _ = try await harness.get()
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            return await group.next() ?? nil
+        }
+        #expect(error?.code == .cancelled)
+        _ = try await harness.get()
+        #expect(harness.regions.questions == ["region", "store 1"])
+    }
+
+    @Test func aTimestampThatIsNotSyncedYetIsWaitedFor() async throws {
+        let harness = Harness([.sample(1)])
+        let unsynced = Harness.regionError { $0.maxTimestampNotSynced = Errorpb_MaxTimestampNotSynced() }
+        harness.on("store1", Harness.sequence([unsynced, unsynced, Harness.value("v")]))
+        #expect(try await harness.get() == Harness.value("v"))
+        #expect(harness.hosts == ["store1", "store1", "store1"])
+        #expect(harness.clock.waits == [.milliseconds(2), .milliseconds(4)])
+    }
+
+    @Test func peersThatAllCallItStaleEndTheCallInTime() async throws {
+        let harness = Harness([.sample(1)])
+        for store in ["store1", "store2", "store3"] {
+            harness.on(store) { _ in Harness.regionError { $0.staleCommand = Errorpb_StaleCommand() } }
+        }
+        let error = await self.code { () async throws(TiKVError) in
+            _ = try await harness.get(timeout: .milliseconds(50))
+        }
+        #expect(error?.code == .regionUnavailable)
+        #expect(error?.message.contains("StaleCommand") == true)
+        #expect(harness.clock.elapsed <= .milliseconds(50))
     }
 
     @Test func expiredRegionsAreAskedOfPDAgain() async throws {

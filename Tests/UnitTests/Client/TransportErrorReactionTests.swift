@@ -2,15 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import TiKVPD
 import TiKVTransport
 
 @testable import TiKV
 
 @Suite struct TransportErrorReactionTests {
     private func reaction(
-        _ code: RPCError.Code, _ delivery: RPCError.Delivery, passed: Bool = false
+        _ code: RPCError.Code, _ delivery: RPCError.Delivery, _ message: String = "", passed: Bool = false
     ) -> TransportErrorReaction {
-        TransportErrorReaction(RPCError(code, "", delivery: delivery), hasDeadlinePassed: passed)
+        TransportErrorReaction(RPCError(code, message, delivery: delivery), hasDeadlinePassed: passed)
     }
 
     @Test func brokenConnectionsGoToTheNextPeer() {
@@ -31,14 +32,35 @@ import TiKVTransport
             if case .fail(let code, _) = reaction { code } else { nil }
         }
         #expect(code(self.reaction(.unimplemented, .answered)) == .unsupported)
-        #expect(code(self.reaction(.resourceExhausted, .answered)) == .entryTooLarge)
         #expect(code(self.reaction(.invalidArgument, .answered)) == .serverError)
         #expect(code(self.reaction(.unauthenticated, .answered)) == .serverError)
     }
 
+    @Test(
+        arguments: [
+            (.notSent, "RawPutRequest of 9 bytes is over the limit of 8 bytes"),
+            (.unknown, "a message of 9 bytes is over the limit of 8 bytes"),
+            (.answered, "a message of 9 bytes is over the limit of 8 bytes"),
+            (.answered, "Received message larger than max (9 vs. 8)"),
+            (.answered, "CLIENT: Sent message larger than max (9 vs. 8)"),
+        ] as [(RPCError.Delivery, String)])
+    func aMessageThatIsTooLargeStaysSo(delivery: RPCError.Delivery, message: String) {
+        guard case .fail(.entryTooLarge, _) = self.reaction(.resourceExhausted, delivery, message) else {
+            Issue.record("must not be tried again")
+            return
+        }
+    }
+
+    @Test func aServerShortOfResourcesIsGivenTime() {
+        #expect(self.reaction(.resourceExhausted, .answered, "memory quota") == .retry(.serverBusy))
+        #expect(
+            self.reaction(.resourceExhausted, .unknown, "the peer reset the stream: enhanceYourCalm")
+                == .retry(.serverBusy))
+    }
+
     @Test func onlyWhatSurelyDidNotHappenIsKnown() {
-        func isUnknown(_ code: RPCError.Code, _ delivery: RPCError.Delivery) -> Bool {
-            TransportErrorReaction.isOutcomeUnknown(RPCError(code, "", delivery: delivery))
+        func isUnknown(_ code: RPCError.Code, _ delivery: RPCError.Delivery, _ message: String = "") -> Bool {
+            TransportErrorReaction.isOutcomeUnknown(RPCError(code, message, delivery: delivery))
         }
         #expect(!isUnknown(.unavailable, .notSent))
         #expect(isUnknown(.unavailable, .unknown))
@@ -47,6 +69,10 @@ import TiKVTransport
         #expect(isUnknown(.unavailable, .answered))
         #expect(isUnknown(.unknown, .answered))
         #expect(!isUnknown(.unimplemented, .answered))
-        #expect(!isUnknown(.resourceExhausted, .answered))
+        #expect(!isUnknown(.resourceExhausted, .answered, "Received message larger than max (9 vs. 8)"))
+        #expect(!isUnknown(.resourceExhausted, .notSent))
+        #expect(isUnknown(.resourceExhausted, .answered))
+        #expect(isUnknown(.resourceExhausted, .answered, "Sent message larger than max (9 vs. 8)"))
+        #expect(isUnknown(.resourceExhausted, .unknown))
     }
 }

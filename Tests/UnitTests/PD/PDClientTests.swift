@@ -281,6 +281,85 @@ import TiKVTransport
         #expect(self.members.calls("a") == ["GetMembers", "GetRegion"])
     }
 
+    @Test func callersShareARoundThatFindsNobody() async throws {
+        let clock = VirtualClock(jumps: false)
+        let (opening, open) = AsyncStream.makeStream(of: Void.self)
+        let channel = ScriptedChannel { _, _ throws(RPCError) in
+            for await _ in opening {}
+            throw RPCError(.deadlineExceeded, "", delivery: .unknown)
+        }
+        let client = PDClient(
+            endpoints: [PeerAddress(host: "a", port: 2379)], clock: clock, random: { 0.5 },
+            logger: Logger(label: "test")
+        ) { _ in channel }
+        let deadline = Deadline(after: .seconds(20), from: clock.now)
+        let errors = await withTaskGroup(of: PDError?.self) { group in
+            for key in UInt8(0)..<4 {
+                group.addTask {
+                    do throws(PDError) {
+                        _ = try await client.region(for: [key], deadline: deadline)
+                        return nil
+                    } catch {
+                        return error
+                    }
+                }
+            }
+            // One asks, three wait for it.
+            await clock.waitForSleepers(3)
+            open.finish()
+            // Now each waits before it asks again.
+            let pause = Duration.milliseconds(375)
+            while clock.waits.filter({ $0 == pause }).count < 4, channel.calls.count < 2 { await Task.yield() }
+            #expect(channel.calls == ["GetMembers"])
+            clock.advance(by: .seconds(30))
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(errors.count == 4)
+        for error in errors { #expect(error?.attempts.map(\.address.description) == ["a:2379"]) }
+        #expect(channel.calls == ["GetMembers"])
+    }
+
+    @Test func aRoundThatIsCutShortIsTheRunnersOwn() async throws {
+        let clock = VirtualClock(jumps: false)
+        let (opening, open) = AsyncStream.makeStream(of: Void.self)
+        let members = self.members
+        let rounds = Mutex(0)
+        let client = PDClient(
+            endpoints: [PeerAddress(host: "a", port: 2379)], clock: clock, random: { 0.5 },
+            logger: Logger(label: "test")
+        ) { address in
+            let real = members.channel(address)
+            return ScriptedChannel { call, request throws(RPCError) in
+                if call == "GetMembers",
+                    rounds.withLock({
+                        $0 += 1
+                        return $0
+                    }) == 1
+                {
+                    for await _ in opening {}
+                    throw RPCError(.cancelled, "", delivery: .unknown)
+                }
+                if let request = request as? Pdpb_GetMembersRequest {
+                    return try await real.unary(PdpbPDRPC.getMembers, request, options: CallOptions())
+                }
+                guard let request = request as? Pdpb_GetRegionRequest else {
+                    throw RPCError(.unimplemented, call, delivery: .answered)
+                }
+                return try await real.unary(PdpbPDRPC.getRegion, request, options: CallOptions())
+            }
+        }
+        let deadline = Deadline(after: .seconds(20), from: clock.now)
+        let first = Task { try await client.region(for: [1], deadline: deadline) }
+        while rounds.withLock({ $0 }) == 0 { await Task.yield() }
+        async let second = client.region(for: [2], deadline: deadline)
+        await clock.waitForSleepers(1)
+        first.cancel()
+        open.finish()
+        // The other starts anew, without a wait.
+        #expect(try await second?.id == 5)
+        await #expect(throws: PDError.self) { try await first.value }
+    }
+
     @Test func aCancelledCallEndsAtOnce() async throws {
         self.members.state.withLock { $0.down = ["a", "b", "c"] }
         let still = VirtualClock(jumps: false)

@@ -38,6 +38,9 @@ final class VirtualClock: TimeSource {
     /// The lengths of all waits so far.
     var waits: [Duration] { self.state.withLock { $0.waits } }
 
+    /// How many waits are under way.
+    var sleeperCount: Int { self.state.withLock { $0.sleepers.count } }
+
     func advance(by duration: Duration) {
         let woken = self.state.withLock { state in
             state.now = state.now.advanced(by: duration)

@@ -106,11 +106,12 @@ struct BatchLoopbackTests {
         let started = Self.stalling(&services)
         services.registerBatchCommands()
         try await Self.withBatchOnly(services) { pool, _ in
+            try await RPCLoopbackTests.expectAnswer(pool)
             try await withThrowingTaskGroup(of: RPCError?.self) { group in
                 group.addTask {
                     await RPCLoopbackTests.error {
                         _ = try await pool.unary(
-                            Self.put, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(300)))
+                            Self.put, Kvrpcpb_RawPutRequest(), options: .init(timeout: .seconds(2)))
                     }
                 }
                 for await _ in started {}
@@ -139,6 +140,92 @@ struct BatchLoopbackTests {
                 #expect(error?.delivery == .unknown)
             }
             try await RPCLoopbackTests.expectAnswer(pool)
+        }
+    }
+
+    @Test func whatIsOverBeforeItStartsIsNotSent() async throws {
+        try await Self.withBatchOnly(Self.echo()) { pool, _ in
+            try await RPCLoopbackTests.expectAnswer(pool)
+            let cancelled = await withTaskGroup(of: RPCError?.self) { group in
+                group.cancelAll()
+                group.addTask { await RPCLoopbackTests.error { try await RPCLoopbackTests.expectAnswer(pool) } }
+                return await group.next() ?? nil
+            }
+            #expect(cancelled?.code == .cancelled)
+            #expect(cancelled?.delivery == .notSent)
+            let late = await RPCLoopbackTests.error {
+                _ = try await pool.unary(Self.get, RPCLoopbackTests.request("k"), options: .init(timeout: .zero))
+            }
+            #expect(late?.code == .deadlineExceeded)
+            #expect(late?.delivery == .notSent)
+            try await RPCLoopbackTests.expectAnswer(pool)
+        }
+    }
+
+    @Test func commandsCancelledAtAnyMomentLeaveNobodyWaiting() async throws {
+        try await Self.withBatchOnly(Self.echo()) { pool, _ in
+            let codes = await withTaskGroup(of: RPCError.Code?.self) { group in
+                for index in 0..<10_000 {
+                    group.addTask {
+                        await withTaskGroup(of: RPCError.Code?.self) { one in
+                            one.addTask {
+                                await RPCLoopbackTests.code { try await RPCLoopbackTests.expectAnswer(pool) }
+                            }
+                            for _ in 0..<(index % 23) { await Task.yield() }
+                            one.cancelAll()
+                            return await one.next() ?? nil
+                        }
+                    }
+                }
+                return await group.reduce(into: Set<RPCError.Code>()) { if let code = $1 { $0.insert(code) } }
+            }
+            #expect(codes.isSubset(of: [.cancelled]))
+            try await RPCLoopbackTests.expectAnswer(pool)
+        }
+    }
+
+    @Test func closingFailsWhatIsInFlightAndWhatComesAfter() async throws {
+        var services = RPCLoopbackTests.echo
+        let started = Self.stalling(&services)
+        services.registerBatchCommands()
+        try await Self.withBatchOnly(services) { pool, _ in
+            await withTaskGroup(of: RPCError?.self) { group in
+                group.addTask {
+                    await RPCLoopbackTests.error { _ = try await pool.unary(Self.put, Kvrpcpb_RawPutRequest()) }
+                }
+                for await _ in started {}
+                await pool.shutdown()
+                let error = await group.next() ?? nil
+                #expect(error?.code == .unavailable)
+                #expect(error?.delivery == .unknown)
+            }
+            let later = await RPCLoopbackTests.error { try await RPCLoopbackTests.expectAnswer(pool) }
+            #expect(later?.code == .unavailable)
+            #expect(later?.delivery == .notSent)
+        }
+    }
+
+    @Test func aServerThatRestartsIsServedByTheSamePool() async throws {
+        try await Self.withBatchOnly(Self.echo()) { pool, server in
+            try await RPCLoopbackTests.expectAnswer(pool)
+            server.shutdown()
+            await server.run()
+            while await RPCLoopbackTests.code({ try await RPCLoopbackTests.expectAnswer(pool) }) == nil {
+                await Task.yield()
+            }
+            var services = Self.echo()
+            services.refuseOutsideOfBatches(Self.get.path)
+            let again = try await RPCServer.bind(
+                host: "127.0.0.1", port: server.address.port, services: services,
+                group: MultiThreadedEventLoopGroup.singleton, logger: BrokenPeerTests.logger)
+            await withTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await again.run() }
+                defer { again.shutdown() }
+                // Within the pause after a failed connect, calls fail at once; then one gets through.
+                while await RPCLoopbackTests.code({ try await RPCLoopbackTests.expectAnswer(pool) }) != nil {
+                    await Task.yield()
+                }
+            }
         }
     }
 
@@ -171,6 +258,43 @@ struct BatchLoopbackTests {
             let code = await RPCLoopbackTests.code { _ = try await pool.unary(Self.put, Kvrpcpb_RawPutRequest()) }
             #expect(code == .internalError)
             try await RPCLoopbackTests.expectAnswer(pool)
+        }
+    }
+
+    @Test func moreThanTheStreamHoldsAtOnceIsAllSentWithoutAnswers() async throws {
+        // Each command is answered only when all have come: what stays behind for want of an answer would wait for ever.
+        let count = 400
+        let arrived = Mutex(0)
+        let (complete, finish) = AsyncStream<Void>.makeStream()
+        let waiters = Mutex<[CheckedContinuation<Void, Never>]>([])
+        var services = RPCLoopbackTests.echo
+        services.register(Self.put) { _, _ in
+            await withCheckedContinuation { continuation in
+                let all = waiters.withLock { waiters in
+                    waiters.append(continuation)
+                    return arrived.withLock { arrived in
+                        arrived += 1
+                        return arrived == count ? waiters : []
+                    }
+                }
+                for waiter in all { waiter.resume() }
+                if !all.isEmpty { finish.finish() }
+            }
+            return Kvrpcpb_RawPutResponse()
+        }
+        services.registerBatchCommands()
+        try await Self.withBatchOnly(services) { pool, _ in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<count {
+                    group.addTask {
+                        var request = Kvrpcpb_RawPutRequest()
+                        request.value = Data([UInt8](repeating: 1, count: 8_000))
+                        _ = try await pool.unary(Self.put, request)
+                    }
+                }
+                for await _ in complete {}
+                try await group.waitForAll()
+            }
         }
     }
 

@@ -187,6 +187,18 @@ import TiKVProto
         #expect(correlator.takeBatch(settings).map(\.id) == [3])
     }
 
+    @Test func aMessageIsCutByBytesToo() {
+        var correlator = BatchCorrelator<String>()
+        for _ in 0..<5 {
+            _ = correlator.add(
+                field: 13, payload: [UInt8](repeating: 1, count: 600), priority: 0, deadline: nil, waiter: "w")
+        }
+        let settings = BatchConfiguration(maxBatchBytes: 1_000)
+        #expect(correlator.takeBatch(settings).count == 2)
+        #expect(correlator.takeBatch(settings).count == 2)
+        #expect(correlator.takeBatch(settings).count == 1)
+    }
+
     @Test func aBrokenStreamFailsExactlyWhatWasInFlight() {
         var correlator = Self.correlator(4)
         _ = correlator.takeBatch(.init(maxBatchSize: 2))

@@ -123,6 +123,9 @@ struct BrokenPeerTests {
         case .closesAtOnce, .speaksHTTP1, .sendsGarbage:
             #expect(error.code == .unavailable)
             #expect(error.delivery == .notSent)
+            // Nor is a call that meets the pause after a failed connect.
+            let again = await RPCLoopbackTests.error { try await RPCLoopbackTests.expectAnswer(pool) }
+            #expect(again?.delivery == .notSent)
         case .settingsThenGarbage, .settingsThenCloses:
             #expect(error.code == .unavailable)
             #expect(error.delivery == .unknown)
@@ -202,7 +205,8 @@ struct BrokenPeerTests {
             // A field with a length that is not there: a broken protobuf message in a whole gRPC frame.
             let code = await RPCLoopbackTests.code {
                 _ = try await connection.unary(
-                    path: RPCLoopbackTests.get.path, message: FramingTests.frame([0x12, 0x7f]), options: .init())
+                    path: RPCLoopbackTests.get.path, message: FramingTests.frame([0x12, 0x7f]), metadata: [:],
+                    deadline: nil)
             }
             #expect(code == .internalError)
             await connection.close()

@@ -237,6 +237,43 @@ import Testing
         #expect(Self.summary(pair.serverEvents).last == "end 1")
     }
 
+    @Test func headersOverTheLimitCostTheirStreamAlone() throws {
+        var strict = HTTP2Configuration()
+        strict.maxHeaderListSize = 4_096
+        var pair = try Pair(server: strict)
+        try pair.exchange()
+        var more = HeaderList()
+        more.add("x-large", String(repeating: "v", count: 1_000))
+        // The same field again and again takes a byte each on the wire.
+        var many = HeaderList()
+        for _ in 0..<40 { many.add("x-large", String(repeating: "v", count: 1_000)) }
+        _ = try pair.client.request(Self.requestHeaders, more: more, body: [1], finished: true)
+        _ = try pair.client.request(Self.requestHeaders, more: many, body: [1], finished: true)
+        try pair.exchange()
+        #expect(Self.summary(pair.serverEvents).contains("end 1"))
+        #expect(!Self.summary(pair.serverEvents).contains { $0.hasPrefix("headers 3") })
+        #expect(Self.summary(pair.clientEvents).contains("closed 3 INTERNAL_ERROR"))
+        _ = try pair.client.request(Self.requestHeaders, body: [1], finished: true)
+        try pair.exchange()
+        #expect(Self.summary(pair.serverEvents).contains("end 5"))
+    }
+
+    @Test func aSlotIsNotGivenToAnotherStreamBeforeItIsReleased() throws {
+        var pair = try Pair()
+        let first = try pair.client.request(Self.requestHeaders, body: [1], finished: true)
+        try pair.exchange()
+        pair.client.reset(first, .cancel)
+        try pair.exchange()
+        let second = try pair.client.request(Self.requestHeaders, body: [1, 2], finished: false)
+        #expect(second.slot != first.slot)
+        // What is meant for a stream that is gone reaches no other.
+        pair.client.send([9, 9], on: HTTP2Stream(id: first.id, slot: second.slot))
+        #expect(pair.client.queuedBytes(second) == 2)
+        pair.client.release(first)
+        let third = try pair.client.request(Self.requestHeaders, body: [1], finished: true)
+        #expect(third.slot == first.slot)
+    }
+
     @Test func whatIsNotHTTP2IsAnErrorForTheServer() throws {
         var server = try HTTP2Session(.server)
         var failure: RPCError?

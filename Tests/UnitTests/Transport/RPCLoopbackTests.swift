@@ -157,7 +157,7 @@ struct RPCLoopbackTests {
             let error = try #require(
                 await Self.error {
                     _ = try await pool.unary(
-                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .milliseconds(500)))
+                        TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .seconds(2)))
                 })
             #expect(error.code == .deadlineExceeded)
             #expect(error.delivery == .unknown)
@@ -274,6 +274,36 @@ struct RPCLoopbackTests {
                 while try await stream.next() != nil { received += 1 }
                 #expect(received == 100)
             }
+        }
+    }
+
+    @Test func aStreamThatHasEndedKeepsItsMessagesWhileOtherCallsComeAndGo() async throws {
+        var services = Self.echo
+        let ended = AsyncStream<Void>.makeStream()
+        services.register(
+            Self.batch,
+            stream: { stream, _ in
+                for id in 1...3 as ClosedRange<UInt64> {
+                    var response = Tikvpb_BatchCommandsResponse()
+                    response.requestIds = [id]
+                    try await stream.send(response)
+                }
+                ended.continuation.finish()
+            })
+        try await Self.withPair(services) { pool, _ in
+            try await pool.withStream(Self.batch) { stream in
+                stream.finish()
+                for await _ in ended.stream {}
+                // By the second answer the stream's end has arrived too, and its number is free for others.
+                for _ in 0..<5 { try await Self.expectAnswer(pool) }
+                for id in 1...3 as ClosedRange<UInt64> {
+                    let message = try await stream.next()
+                    #expect(message?.requestIds == [id])
+                }
+                let end = try await stream.next()
+                #expect(end == nil)
+            }
+            try await Self.expectAnswer(pool)
         }
     }
 

@@ -107,7 +107,7 @@ import Testing
     @Test func resetsAreTold() {
         let expected: [(HTTP2ErrorCode, RPCError.Code, RPCError.Delivery)] = [
             (.refusedStream, .unavailable, .notSent), (.cancel, .cancelled, .unknown),
-            (.enhanceYourCalm, .resourceExhausted, .unknown), (.internalError, .internalError, .unknown),
+            (.enhanceYourCalm, .unavailable, .unknown), (.internalError, .internalError, .unknown),
             (.protocolError, .internalError, .unknown),
         ]
         for (code, wanted, delivery) in expected {
@@ -174,6 +174,14 @@ import Testing
         answered.heard(at: start + .seconds(16))
         #expect(answered.look(at: start + .seconds(17)) == .wait(until: start + .seconds(26)))
         #expect(machine.look(at: start + .seconds(17)) == .giveUp)
+    }
+
+    @Test func anIdlePeerThatMindsIsNotProbed() {
+        let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+        var machine = KeepAlive(interval: .seconds(10), timeout: .seconds(3), now: start)
+        #expect(machine.look(at: start + .seconds(10), mayProbe: false) == .wait(until: start + .seconds(20)))
+        #expect(machine.look(at: start + .seconds(20), mayProbe: true) == .ping(thenWaitUntil: start + .seconds(23)))
+        #expect(machine.look(at: start + .seconds(23), mayProbe: false) == .giveUp)
     }
 
     @Test func reconnectsBackOffToALimitAndStartAnew() {

@@ -20,21 +20,25 @@ final class PipelineHarness: Sendable {
     let cache: RegionCache
     let stores: StoreConnections
     let sender: RegionRequestSender
+    let background = BackgroundWork()
     private let script: Script
 
     private final class Script: Sendable {
         let handlers = Mutex<[String: Handler]>([:])
         let requests = Mutex<[(host: String, request: any Message)]>([])
         let retired = Mutex(0)
+        let channels = Mutex<[String: ScriptedChannel]>([:])
 
         func channel(_ address: PeerAddress) -> any RPCChannel {
-            ScriptedChannel { _, request throws(RPCError) in
+            let channel = ScriptedChannel { _, request throws(RPCError) in
                 self.requests.withLock { $0.append((address.host, request)) }
                 guard let handler = self.handlers.withLock({ $0[address.host] }) else {
                     throw RPCError(.unavailable, "connection refused", delivery: .notSent)
                 }
                 return try await handler(request)
             }
+            self.channels.withLock { $0[address.host] = channel }
+            return channel
         }
     }
 
@@ -54,7 +58,10 @@ final class PipelineHarness: Sendable {
             logger: logger)
         self.stores = StoreConnections(
             source: self.regions, clock: clock, logger: logger, makeChannel: { script.channel($0) },
-            retire: { _ in script.retired.withLock { $0 += 1 } })
+            retire: { [background] number in
+                script.retired.withLock { $0 += 1 }
+                background.add(.closeRetired(number))
+            })
         self.sender = RegionRequestSender(
             cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: { 0.5 },
             logger: logger)
@@ -72,6 +79,9 @@ final class PipelineHarness: Sendable {
     var requests: [any Message] { self.script.requests.withLock { $0.map(\.request) } }
 
     var retiredChannels: Int { self.script.retired.withLock { $0 } }
+
+    /// Whether the connections to this host were closed.
+    func isShutDown(_ host: String) -> Bool { self.script.channels.withLock { $0[host]?.isShutDown } == true }
 
     // MARK: - Calls
 

@@ -1,0 +1,60 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import ServiceLifecycle
+import TiKVPD
+
+/// The work of a client that goes on beside calls, and the order in which a client ends.
+final class BackgroundWork: Sendable {
+    /// Work that must outlive the call that made it necessary.
+    enum Item: Sendable {
+        /// Gives the calls on connections that nobody needs any more their time, and closes these.
+        case closeRetired(Int)
+    }
+
+    private let items: AsyncStream<Item>
+    private let input: AsyncStream<Item>.Continuation
+
+    init() {
+        (self.items, self.input) = AsyncStream.makeStream(of: Item.self)
+    }
+
+    func add(_ item: Item) {
+        self.input.yield(item)
+    }
+
+    /// Works until the task is cancelled or its service group shuts down; then closes the client's stores.
+    ///
+    /// Shut down gracefully, it gives calls under way `shutdownTimeout` first, in which everything they need stays open.
+    func run(
+        _ lifecycle: ClientLifecycle, _ stores: StoreConnections, clock: any TimeSource, shutdownTimeout: Duration
+    ) async throws(TiKVError) {
+        try lifecycle.start()
+        await withGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                for await item in self.items {
+                    switch item {
+                    case .closeRetired(let number):
+                        group.addTask {
+                            let end = Deadline(after: shutdownTimeout, from: clock.now)
+                            // Cut short by cancellation, which is when there is no time left.
+                            try? await clock.sleep(until: end.instant)
+                            await stores.closeRetired(number)
+                        }
+                    }
+                }
+                if !Task.isCancelled {
+                    await lifecycle.waitUntilIdle(deadline: Deadline(after: shutdownTimeout, from: clock.now))
+                }
+                // Before anything is waited for: from here on no call begins or goes on.
+                lifecycle.close()
+                group.cancelAll()
+            }
+        } onGracefulShutdown: {
+            lifecycle.stop()
+            self.input.finish()
+        }
+        self.input.finish()
+        await stores.shutdown()
+    }
+}

@@ -1,0 +1,180 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+/// Connecting, draining, closing, and probing a silent peer.
+extension Connection {
+    // MARK: - Connecting and closing
+
+    func startConnecting() {
+        let timeout = TimeAmount(clamping: self.configuration.connectTimeout)
+        self.connectTimer = self.eventLoop.scheduleTask(in: timeout) { [weak self] in
+            self?.assumeIsolated { $0.connectTimedOut() }
+        }
+        ClientBootstrap(group: self.eventLoop)
+            .connectTimeout(timeout)
+            .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls = self.configuration.tls {
+                        let handler = try TLSHandler.client(tls.current(), to: self.address, logger: self.logger)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
+                    try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(self))
+                }
+            }
+            .connect(host: self.address.host, port: self.address.port)
+            .whenComplete { result in
+                self.onLoop(self.eventLoop) {
+                    switch result {
+                    case .success(let channel): $0.opened(channel)
+                    case .failure(let error): $0.fail(Self.connectError(error))
+                    }
+                }
+            }
+    }
+
+    func opened(_ channel: any Channel) {
+        if case .closed = self.state { return channel.close(promise: nil) }
+        self.openingChannel = channel
+    }
+
+    static func connectError(_ error: any Error) -> RPCError {
+        RPCError(.unavailable, "cannot connect: \(ConnectFailure.describe(error))", delivery: .notSent)
+    }
+
+    func connectTimedOut() {
+        guard case .connecting = self.state else { return }
+        // Whether the socket, the TLS handshake or the first settings did not come.
+        let missing =
+            self.openingChannel == nil
+            ? "no answer" : self.link.channel == nil ? "no end of the TLS handshake" : "no HTTP/2 settings"
+        self.fail(
+            RPCError(
+                .unavailable, "cannot connect: \(missing) within \(self.configuration.connectTimeout)",
+                delivery: .notSent))
+    }
+
+    func becomeReady() {
+        guard case .connecting = self.state else { return }
+        self.state = .ready
+        self.readyOnce.store(true, ordering: .relaxed)
+        self.connectTimer?.cancel()
+        self.startKeepAlive()
+        let waiting = self.waiting
+        self.waiting = []
+        self.onChange(self, .ready)
+        for start in waiting { self.start(start) }
+        self.flushSoon()
+    }
+
+    /// Takes no new calls from here on.
+    func drain() {
+        switch self.state {
+        case .connecting:
+            self.fail(RPCError(.unavailable, "the connection was closed before it was up", delivery: .notSent))
+        case .ready:
+            self.state = .draining
+            self.onChange(self, .draining)
+            self.refuseUnsentCommands(RPCError(.unavailable, "the connection takes no new calls"))
+            self.finishBatchIfDraining()
+            self.closeIfDrained()
+        case .draining, .closed:
+            break
+        }
+    }
+
+    func closeIfDrained() {
+        guard case .draining = self.state, self.callCount == 0 else { return }
+        self.link.session.goAway(.noError)
+        self.flushSoon()
+    }
+
+    func startClosing(_ grace: Duration?, _ continuation: CheckedContinuation<Void, Never>) {
+        if case .closed = self.state { return continuation.resume() }
+        self.closeWaiters.append(continuation)
+        let closed = RPCError(.unavailable, "the connection was closed by this client")
+        guard let grace, self.isOpenForCalls || self.isDraining else {
+            self.link.session.goAway(.noError)
+            return self.fail(closed)
+        }
+        // Of several who close, the one with the least patience counts.
+        let end = NIODeadline.after(grace)
+        if self.drainEnd.map({ end < $0 }) ?? true {
+            self.drainEnd = end
+            self.drainTimer?.cancel()
+            self.drainTimer = self.eventLoop.scheduleTask(deadline: end) { [weak self] in
+                self?.assumeIsolated { $0.fail(closed) }
+            }
+        }
+        self.drain()
+    }
+
+    /// Ends the connection: every call gets the error, the channel is closed.
+    func fail(_ error: RPCError) {
+        var error = error
+        error.peer = self.address.description
+        switch self.state {
+        case .closed: return
+        case .connecting: error.delivery = .notSent
+        case .ready, .draining: break
+        }
+        self.state = .closed(error)
+        self.connectTimer?.cancel()
+        self.keepAliveTimer?.cancel()
+        self.drainTimer?.cancel()
+        self.deadlines.cancel()
+        var unsent = error
+        unsent.delivery = .notSent
+        for start in self.waiting { self.refuse(start, unsent) }
+        self.waiting = []
+        self.failCommands(error)
+        for slot in self.calls.indices {
+            guard let call = self.calls[slot] else { continue }
+            if call.response.isEnded { continue }
+            var lost = error
+            lost.delivery = .unknown
+            self.end(slot, .failed(lost), reset: .never)
+        }
+        self.logger.debug("connection is closed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
+        self.onChange(self, .closed(error))
+        // What the session has to say at the end (a GOAWAY); where the socket is broken, nobody misses it.
+        if let last = try? self.link.takeOutput() { self.link.channel?.writeAndFlush(last, promise: nil) }
+        (self.link.channel ?? self.openingChannel)?.close(promise: nil)
+        for waiter in self.closeWaiters { waiter.resume() }
+        self.closeWaiters = []
+    }
+
+    // MARK: - Keep-alive
+
+    func startKeepAlive() {
+        guard let interval = self.configuration.keepAliveInterval else { return }
+        let now = NIODeadline.now()
+        self.keepAlive = KeepAlive(
+            interval: TimeAmount(clamping: interval),
+            timeout: TimeAmount(clamping: self.configuration.keepAliveTimeout), now: now)
+        self.lookAtKeepAlive()
+    }
+
+    func lookAtKeepAlive() {
+        guard let action = self.keepAlive?.look(
+                at: .now(), mayProbe: self.configuration.keepAliveWithoutCalls || self.callCount > 0) else { return }
+        let next: NIODeadline
+        switch action {
+        case .wait(let until): next = until
+        case .ping(let until):
+            next = until
+            self.link.session.ping(0)
+            self.flushSoon()
+        case .giveUp:
+            return self.fail(RPCError(.unavailable, "the peer did not answer a keep-alive ping"))
+        }
+        self.keepAliveTimer = self.eventLoop.scheduleTask(deadline: next) { [weak self] in
+            self?.assumeIsolated { $0.lookAtKeepAlive() }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+
+/// The channel's side: bytes in and out.
+extension Connection {
+    // MARK: - Writing
+
+    /// Bytes that a stream may have queued before its sender has to wait.
+    static let sendBuffer = 64 << 10
+
+    /// Writes at the end of this tick, so that all calls that start in it share one write.
+    func flushSoon() {
+        guard !self.isReading, !self.link.isFlushScheduled else { return }
+        self.link.isFlushScheduled = true
+        self.laterOnLoop(self.eventLoop) { $0.flush() }
+    }
+
+    func flush() {
+        self.link.isFlushScheduled = false
+        guard !self.link.isFlushing else { return }
+        self.link.isFlushing = true
+        defer { self.link.isFlushing = false }
+        do {
+            var moved: Bool
+            repeat {
+                moved = self.sendBatches()
+                while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
+                // What waited for room in the stream's queue has it now.
+            } while moved && self.canSendBatches && self.link.canWrite
+            self.handleEvents()
+            self.resumeSenders()
+            if self.link.session.isFinished {
+                self.fail(RPCError(.unavailable, self.link.session.takeComplaint() ?? "the connection is at its end"))
+            }
+        } catch {
+            self.fail(error)
+        }
+    }
+
+    func resumeSenders() {
+        guard !self.blockedStreams.isEmpty else { return }
+        var blocked: [HTTP2Stream] = []
+        for stream in self.blockedStreams {
+            guard let call = self.calls[stream.slot], call.stream == stream, !call.senders.isEmpty else { continue }
+            guard (self.link.session.queuedBytes(stream) ?? 0) <= Self.sendBuffer else {
+                blocked.append(stream)
+                continue
+            }
+            self.calls[stream.slot]?.senders = []
+            for sender in call.senders { sender.resume(returning: nil) }
+        }
+        self.blockedStreams = blocked
+    }
+
+    // MARK: - HTTP2Endpoint
+
+    func active(_ channel: any Channel) {
+        guard case .connecting = self.state else { return channel.close(promise: nil) }
+        self.link.attach(channel)
+        self.flush()
+    }
+
+    func received(_ bytes: ByteBuffer) {
+        if case .closed = self.state { return }
+        if case .connecting = self.state, self.configuration.tls == nil, TLSRecord.looksLikeTLS(bytes) {
+            return self.fail(
+                RPCError(
+                    .unavailable, "cannot connect: the peer speaks TLS, and this client is not configured for it",
+                    delivery: .notSent))
+        }
+        self.isReading = true
+        self.keepAlive?.heard(at: .now())
+        do {
+            try self.link.session.receive(bytes)
+            self.handleEvents()
+        } catch {
+            self.handleEvents()
+            self.fail(error)
+        }
+    }
+
+    func readComplete() {
+        self.isReading = false
+        if case .closed = self.state { return }
+        self.flush()
+    }
+
+    func writable() {
+        if case .closed = self.state { return }
+        self.flush()
+    }
+
+    func inactive(_ cause: (any Error)?) {
+        let cause = cause.map { ConnectFailure.describe($0) }
+        switch self.state {
+        case .connecting:
+            let hint = self.configuration.tls == nil ? " (does it expect TLS?)" : ""
+            let reason = cause ?? "the peer closed the connection before its first settings"
+            self.fail(RPCError(.unavailable, "cannot connect: \(reason)\(hint)", delivery: .notSent))
+        case .ready, .draining:
+            let reason = cause.map { "the connection broke: \($0)" } ?? "the peer closed the connection"
+            self.fail(RPCError(.unavailable, reason))
+        case .closed:
+            break
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+import TiKVPD
+import TiKVProto
+
+@testable import TiKV
+
+/// How a client ends, and what becomes of connections that nobody needs any more.
+@Suite(.timeLimit(.minutes(1))) struct BackgroundWorkTests {
+    private static let shutdownTimeout = Duration.seconds(5)
+
+    /// A client whose store answers at `moved` only.
+    private func harness() -> PipelineHarness {
+        let harness = PipelineHarness([.sample(1, stores: [1])], jumps: false, runs: false)
+        harness.on("store1") { _ in PipelineHarness.regionError { $0.storeNotMatch.actualStoreID = 9 } }
+        harness.on("moved") { _ in PipelineHarness.value("new") }
+        return harness
+    }
+
+    /// Makes the client give up its connections to `store1`.
+    private func move(_ harness: PipelineHarness) async throws {
+        _ = try await harness.stores.resolve(1, deadline: Deadline(after: .seconds(1), from: harness.clock.now))
+        harness.regions.change { $0.stores[1] = StoreDescription(id: 1, address: "moved:1") }
+        #expect(try await harness.get() == PipelineHarness.value("new"))
+        #expect(harness.retiredChannels == 1)
+    }
+
+    private func run(_ harness: PipelineHarness) async throws(TiKVError) {
+        try await harness.background.run(
+            harness.lifecycle, harness.stores, clock: harness.clock, shutdownTimeout: Self.shutdownTimeout)
+    }
+
+    @Test func retiredConnectionsCloseAfterTheirTime() async throws {
+        let harness = self.harness()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.run(harness) }
+            try await self.move(harness)
+            await harness.clock.waitForSleepers(1)
+            #expect(!harness.isShutDown("store1"))
+            harness.clock.advance(by: Self.shutdownTimeout)
+            while !harness.isShutDown("store1") { await Task.yield() }
+            #expect(!harness.isShutDown("moved"))
+            group.cancelAll()
+            try await group.next()
+        }
+    }
+
+    @Test func cancellationGivesNoTime() async throws {
+        let harness = self.harness()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.run(harness) }
+            try await self.move(harness)
+            await harness.clock.waitForSleepers(1)
+            // A call that never ends.
+            try await harness.lifecycle.begin(deadline: Deadline(after: .seconds(1), from: harness.clock.now))
+            group.cancelAll()
+            try await group.next()
+        }
+        #expect(harness.clock.elapsed == .zero)
+        #expect(harness.lifecycle.isClosed)
+        #expect(harness.isShutDown("store1"))
+        #expect(harness.isShutDown("moved"))
+    }
+
+    @Test func connectionsRetiredAfterTheWorkEndedAreClosedToo() async throws {
+        let harness = self.harness()
+        try harness.lifecycle.start()
+        try await self.move(harness)
+        await harness.stores.shutdown()
+        #expect(harness.isShutDown("store1"))
+        #expect(harness.isShutDown("moved"))
+    }
+}
