@@ -6,7 +6,11 @@ enum TLSAlert {
     /// - Parameters:
     ///   - ownCertificate: whether this side showed a certificate.
     ///   - certificateWanted: whether the peer asked this side for one.
-    static func error(_ number: Int32, ownCertificate: Bool, certificateWanted: Bool) -> TLSError {
+    ///   - isHandshaking: whether this side is still in the handshake. With TLS 1.3 a client is through with it before
+    ///     the server has looked at its certificate.
+    static func error(
+        _ number: Int32, ownCertificate: Bool, certificateWanted: Bool, isHandshaking: Bool
+    ) -> TLSError {
         if certificateWanted, !ownCertificate, Self.isAboutCertificate(number) || number == Self.handshakeFailure {
             return TLSError(
                 .certificateRequired,
@@ -23,8 +27,9 @@ enum TLSAlert {
         case Self.handshakeFailure where certificateWanted:
             // Before TLS 1.3, OpenSSL says so where it does not accept a name, and others where ciphers do not match.
             return TLSError(
-                .certificateRejected, "the peer rejected this side's certificate or ciphers (alert: handshake_failure)")
-        case Self.handshakeFailure, 71:
+                .certificateRejected,
+                "the peer rejected this side's certificate or ciphers (alert: handshake_failure)")
+        case Self.handshakeFailure where isHandshaking, 71:
             return TLSError(.cipher, "the peer accepts none of the ciphers offered (alert: \(Self.name(number)))")
         case 70:
             return TLSError(

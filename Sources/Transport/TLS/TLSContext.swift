@@ -100,8 +100,7 @@ internal import Synchronization
                 throw TLSError(.configuration, "a server needs a certificate and its private key")
             }
             guard configuration.allowedNames.isEmpty || configuration.requireClientCertificate else {
-                throw TLSError(
-                    .configuration, "allowed names can't be enforced where no client certificate is required")
+                throw TLSError(.configuration, "allowed names can't be enforced without requiring client certificates")
             }
         }
     }

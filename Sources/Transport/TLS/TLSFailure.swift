@@ -18,7 +18,8 @@ struct TLSFailure {
     var error: TLSError {
         if let alert = self.entries.compactMap(\.alert).first {
             return TLSAlert.error(
-                alert, ownCertificate: self.hasOwnCertificate, certificateWanted: self.isCertificateWanted)
+                alert, ownCertificate: self.hasOwnCertificate, certificateWanted: self.isCertificateWanted,
+                isHandshaking: self.isHandshaking)
         }
         if self.isProtocolMissing {
             return TLSError(.applicationProtocol, "the peer does not say that it speaks HTTP/2 (no ALPN)")

@@ -115,12 +115,9 @@ final class TLSHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Socket errors end the channel, and its end reports them, with what the session makes of it.
         self.socketError = error
-        switch self.state {
-        case .idle, .open: context.fireErrorCaught(error)
-        // The end of the channel follows, and is reported as the end of the handshake.
-        case .handshaking, .lingering, .closed: break
-        }
+        if case .idle = self.state { context.fireErrorCaught(error) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -128,18 +125,13 @@ final class TLSHandler: ChannelDuplexHandler {
         let before = self.state
         self.state = .closed
         switch before {
-        case .handshaking:
-            let cause = self.socketError.map { ": \(ConnectFailure.describe($0))" } ?? ""
-            let error = TLSError(
-                .handshakeBrokenOff,
-                "the peer closed the connection during the TLS handshake\(cause); does it expect TLS?")
-            self.report(context, error)
-            context.fireErrorCaught(error)
-        case .open where self.socketError == nil:
-            let error = TLSError(
-                .truncated, "the peer closed the connection without ending the TLS session (no close_notify)")
-            context.fireErrorCaught(error)
-        case .idle, .open, .lingering, .closed:
+        case .handshaking, .open:
+            let cause = self.socketError.map { ConnectFailure.describe($0) }
+            if let error = self.session.inputEnded(cause) {
+                self.report(context, error)
+                context.fireErrorCaught(error)
+            }
+        case .idle, .lingering, .closed:
             break
         }
         self.failWrites(ChannelError.ioOnClosedChannel)
@@ -280,8 +272,12 @@ final class TLSHandler: ChannelDuplexHandler {
     /// A server's own log is where its operator learns why a client does not get in. A client reports to its caller.
     private func report(_ context: ChannelHandlerContext, _ error: TLSError) {
         guard self.role == .server else { return }
-        // Many a health check connects and hangs up.
-        let level: Logger.Level = error.reason == .handshakeBrokenOff ? .debug : .info
+        // Many a health check connects and hangs up, and many a client ends without a word.
+        let level: Logger.Level =
+            switch error.reason {
+            case .handshakeBrokenOff, .truncated: .debug
+            default: .info
+            }
         self.logger.log(
             level: level, "TLS connection failed",
             metadata: ["peer": "\(Self.peer(context))", "reason": "\(error.message)"])

@@ -44,6 +44,7 @@ package import NIOCore
     /// Bytes of the peer's first record that were seen to be TLS: the first two tell.
     private var recognized = 0
     private var wroteCloseNotify = false
+    private var hasReceivedPlaintext = false
 
     /// A client's session.
     ///
@@ -139,6 +140,36 @@ package import NIOCore
             unsafe SSL_write_ex(self.ssl, bytes.baseAddress, bytes.count, &written)
         }
         if result != 1 { throw self.failure(result) }
+    }
+
+    /// The peer hung up without TLS's own end. Returns what that means; nil where the session was at its end already.
+    ///
+    /// - Parameter cause: what broke the socket, where something did.
+    package mutating func inputEnded(_ cause: String?) -> TLSError? {
+        let before = self.state
+        guard before == .handshaking || before == .open else { return nil }
+        self.state = .closed
+        let cause = cause.map { ": \($0)" } ?? ""
+        // Servers built on gRPC's C core, TiKV among them, refuse a client's certificate without an alert: they just
+        // hang up, with TLS 1.3 when this side's handshake is done.
+        if self.context.isCertificateWanted, !self.hasReceivedPlaintext {
+            guard self.tls.configuration.identity != nil else {
+                return TLSError(
+                    .certificateRequired,
+                    "the peer demands a client certificate, none is configured, and it closed the connection\(cause)")
+            }
+            return TLSError(
+                .certificateRejected,
+                "the peer asked for this side's certificate and closed the connection when it had it; it seems not to "
+                    + "accept it\(cause)")
+        }
+        if before == .handshaking {
+            return TLSError(
+                .handshakeBrokenOff,
+                "the peer closed the connection during the TLS handshake (does it speak TLS?)\(cause)")
+        }
+        return TLSError(
+            .truncated, "the peer closed the connection without ending the TLS session (no close_notify)\(cause)")
     }
 
     /// What is to be sent to the peer; nil where there is nothing.
@@ -283,7 +314,10 @@ package import NIOCore
                 result = unsafe SSL_read_ex(self.ssl, bytes.baseAddress, bytes.count, &count)
                 return result == 1 ? count : 0
             }
-            if result == 1 { continue }
+            if result == 1 {
+                self.hasReceivedPlaintext = true
+                continue
+            }
             switch unsafe SSL_get_error(self.ssl, result) {
             case SSL_ERROR_WANT_READ:
                 return false

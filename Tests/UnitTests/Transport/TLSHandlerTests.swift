@@ -41,7 +41,7 @@ import Testing
     }
 
     /// Two channels that are each other's peer.
-    struct Link {
+    final class Link {
         let client = EmbeddedChannel()
         let server = EmbeddedChannel()
         let clientSeen = Recorder()
@@ -57,6 +57,11 @@ import Testing
                 TLSContext(server, .server), handshakes: self.handshakes, logger: logger)
             try self.client.pipeline.syncOperations.addHandlers([clientHandler, self.clientSeen])
             try self.server.pipeline.syncOperations.addHandlers([self.serverSocket, serverHandler, self.serverSeen])
+        }
+
+        deinit {
+            // A channel that is not closed keeps itself alive.
+            for channel in [self.client, self.server] { _ = try? channel.finish(acceptAlreadyClosed: true) }
         }
 
         func connect() throws {
@@ -162,6 +167,30 @@ import Testing
         #expect(throws: (any Error).self) { try write.wait() }
     }
 
+    /// What a server on gRPC's C core does, TiKV's among them: no alert, it hangs up.
+    @Test(arguments: TLSConfiguration.Version.allCases, [true, false])
+    func aServerThatHangsUpOnACertificateWithoutAWordIsSeenThrough(
+        version: TLSConfiguration.Version, hasCertificate: Bool
+    ) throws {
+        let client = try self.support.client {
+            $0.maximumVersion = version
+            if hasCertificate { $0.identity = try CertificateAuthority("other CA").issue(.init("client")).identity }
+        }
+        let link = try Link(client, self.support.server { $0.requireClientCertificate = true })
+        link.client.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+        link.server.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+        // Hello, and the server's answer to it, but nothing after that.
+        try link.server.writeInbound(try #require(try link.client.readOutbound(as: ByteBuffer.self)))
+        try link.client.writeInbound(try #require(try link.server.readOutbound(as: ByteBuffer.self)))
+        #expect(link.clientSeen.active == (version == .tls13 ? 1 : 0))
+        link.client.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "read"))
+        link.client.pipeline.fireChannelInactive()
+        #expect(link.clientSeen.errors.count == 1)
+        let error = try #require(link.clientSeen.errors.first as? TLSError)
+        #expect(error.reason == (hasCertificate ? .certificateRejected : .certificateRequired), "\(error)")
+        #expect(error.message.contains("reset"))
+    }
+
     @Test func damageAfterTheHandshakeEndsTheConnectionOnBothSides() throws {
         let link = try Link(self.support.client(), self.support.server())
         try link.connect()
@@ -216,5 +245,6 @@ import Testing
         link.handshakes.began(late)
         late.embeddedEventLoop.run()
         #expect(!late.isActive)
+        _ = try late.finish(acceptAlreadyClosed: true)
     }
 }

@@ -102,7 +102,7 @@ import Testing
         #expect(strange.clientError?.reason == .certificateNotTrusted)
     }
 
-    @Test(arguments: [1, 100, 16_384, 16_385, 1_000_000])
+    @Test(arguments: [1, 100, 16_384, 16_385, 200_000])
     func bytesArriveUnchangedWhateverTheirNumber(count: Int) throws {
         let pair = try self.pair(self.support.client(), self.support.server())
         pair.connect()
@@ -472,7 +472,7 @@ import Testing
         let server = try TLSContext(self.support.server { $0.requireClientCertificate = true }, .server)
         let secret = [UInt8](repeating: 9, count: 400)
         var failed = 0
-        for _ in 0..<400 {
+        for _ in 0..<150 {
             let pair = try TLSPair(client, server)
             try pair.start()
             // Which of the flights is damaged.
@@ -500,20 +500,19 @@ import Testing
             if pair.clientError != nil || pair.serverError != nil { failed += 1 }
             #expect(pair.serverReceived.allSatisfy { $0 == 9 })
         }
-        #expect(failed > 200)
+        #expect(failed > 75)
     }
 
     @Test func noiseNeverTraps() throws {
         var random = SeededRandom(seed: 7)
         let client = try TLSContext(self.support.client(), .client)
         let server = try TLSContext(self.support.server(), .server)
-        for round in 0..<300 {
+        for round in 0..<100 {
             let pair = try TLSPair(client, server)
             try pair.start()
             // Half of it looks like a record at first.
-            var bytes = (0..<Int.random(in: 1...300, using: &random)).map { _ in
-                UInt8.random(in: 0...255, using: &random)
-            }
+            var bytes: [UInt8] = []
+            for _ in 0..<Int.random(in: 1...300, using: &random) { bytes.append(.random(in: 0...255, using: &random)) }
             if round % 2 == 0 { bytes = [0x16, 3, 3, 0, UInt8(min(bytes.count, 255))] + bytes }
             pair.toServer(ByteBuffer(bytes: bytes))
             pair.toClient(ByteBuffer(bytes: bytes))

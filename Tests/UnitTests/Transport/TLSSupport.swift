@@ -141,8 +141,8 @@ final class TLSPair {
         try self.client.write(ByteBuffer(bytes: ping))
         try self.server.write(ByteBuffer(bytes: pong))
         self.exchange()
-        return self.serverReceived.suffix(ping.count) == ping[...]
-            && self.clientReceived.suffix(pong.count) == pong[...]
+        return self.serverReceived.suffix(ping.count).elementsEqual(ping)
+            && self.clientReceived.suffix(pong.count).elementsEqual(pong)
     }
 }
 
