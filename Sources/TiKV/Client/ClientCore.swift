@@ -24,10 +24,7 @@ final class ClientCore: Sendable {
     ) throws(TiKVError) {
         let random: @Sendable () -> Double = { Double.random(in: 0..<1) }
         let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
-        var connection = ConnectionConfiguration()
-        connection.connectTimeout = configuration.connection.connectTimeout
-        let batchSize = configuration.connection.maximumBatchSize
-        connection.batch = batchSize > 0 ? BatchConfiguration(maxBatchSize: batchSize) : nil
+        var connection = configuration.connection.forTransport
         // One for PD and all stores: what it has read and which sessions can be resumed is theirs together.
         connection.tls = try configuration.connection.tls?.contextSource(logger: logger)
         let connections = connection
@@ -46,17 +43,20 @@ final class ClientCore: Sendable {
         }
         self.stores = StoreConnections(
             source: self.pd, clock: clock, logger: logger,
-            makeChannel: { address in
+            makeChannel: { address, onFeedback in
                 ConnectionPool(
                     address: address, group: group, configuration: connections,
-                    connectionCount: configuration.connection.connectionsPerStore, logger: logger)
+                    connectionCount: configuration.connection.connectionsPerStore, logger: logger,
+                    onFeedback: onFeedback)
             },
             retire: { [background] number in background.add(.closeRetired(number)) })
         let cache = RegionCache(
             source: self.pd, configuration: configuration.regionCache,
             maximumKeySize: configuration.raw.maximumKeySize, clock: clock, random: random, logger: logger)
         self.sender = RegionRequestSender(
-            cache: cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: random, logger: logger)
+            cache: cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: random,
+            interceptors: RPCInterceptorChain(configuration.interceptors), source: configuration.requestSource,
+            logger: logger)
     }
 
     /// Does the background work until the task is cancelled or its service group shuts down; then closes the client.

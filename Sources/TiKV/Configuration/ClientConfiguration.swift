@@ -24,6 +24,11 @@ public struct ClientConfiguration: Sendable {
     /// Raw key-value calls.
     public var raw: Raw
 
+    /// Stand around every RPC to a store, in this order; default none. See ``RPCInterceptor``.
+    public var interceptors: [any RPCInterceptor] = []
+    /// What requests are made for, where ``withRequestSource(_:operation:)`` says nothing else; default unknown.
+    public var requestSource = RequestSource()
+
     /// A configuration; what is not named has its default.
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5), pd: PD = .init(),
@@ -47,34 +52,6 @@ extension ClientConfiguration {
         /// Settings; what is not named has its default.
         public init(requestTimeout: Duration = .seconds(3)) {
             self.requestTimeout = requestTimeout
-        }
-    }
-
-    /// Connections, to PD and to stores.
-    public struct Connection: Sendable {
-        /// How long it may take to connect; default 5 s.
-        public var connectTimeout: Duration
-
-        /// Connections to each store, over which calls are spread; default 4, at least 1.
-        public var connectionsPerStore: Int
-
-        /// Requests that go to a store in one message of its `BatchCommands` stream; default 128. Requests made at the same
-        /// time share a message, none waits for company. 0 sends each request as a call of its own, as is done anyway with
-        /// stores that have no such stream.
-        public var maximumBatchSize: Int
-
-        /// TLS to PD and stores alike; nil, the default, speaks plaintext.
-        public var tls: TLS?
-
-        /// Settings; what is not named has its default.
-        public init(
-            connectTimeout: Duration = .seconds(5), connectionsPerStore: Int = 4, maximumBatchSize: Int = 128,
-            tls: TLS? = nil
-        ) {
-            self.connectTimeout = connectTimeout
-            self.connectionsPerStore = connectionsPerStore
-            self.maximumBatchSize = maximumBatchSize
-            self.tls = tls
         }
     }
 

@@ -23,6 +23,7 @@ extension TiKVError {
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
+            case interceptorFailed
             case internalError
         }
 
@@ -70,6 +71,8 @@ extension TiKVError {
         public static var clientNotRunning: Code { Code(.clientNotRunning) }
         /// `run()` was called twice.
         public static var clientAlreadyRunning: Code { Code(.clientAlreadyRunning) }
+        /// An ``RPCInterceptor`` threw an error of its own, which is the ``TiKVError/cause``.
+        public static var interceptorFailed: Code { Code(.interceptorFailed) }
         /// Something this library should not have done; please report it.
         public static var internalError: Code { Code(.internalError) }
     }

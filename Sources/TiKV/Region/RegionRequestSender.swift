@@ -17,11 +17,18 @@ final class RegionRequestSender: Sendable {
     let clock: any TimeSource
     let random: @Sendable () -> Double
     let logger: Logger
+    /// Those that stand around every RPC of the client.
+    let interceptors: RPCInterceptorChain
+    /// What requests are made for, where their callers say nothing else.
+    let source: String
 
     init(
         cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, clock: any TimeSource,
-        random: @escaping @Sendable () -> Double, logger: Logger
+        random: @escaping @Sendable () -> Double, interceptors: RPCInterceptorChain = .init(),
+        source: RequestSource = .init(), logger: Logger
     ) {
+        self.interceptors = interceptors
+        self.source = source.label
         self.cache = cache
         self.stores = stores
         self.lifecycle = lifecycle
@@ -135,14 +142,10 @@ final class RegionRequestSender: Sendable {
             request.context = region.context
             if call.sends > 0 { request.context.isRetryRequest = true }
             call.sends += 1
+            request.context.requestSource = self.requestSource(call)
 
-            let result: Result<Response, RPCError>
-            do throws(RPCError) {
-                result = .success(
-                    try await store.channel.unary(method, request, options: CallOptions(timeout: remaining)))
-            } catch {
-                result = .failure(error)
-            }
+            let result = try await self.perform(
+                method, request, options: CallOptions(timeout: remaining), to: store, &call)
             let next: CachedRegion?
             switch result {
             case .success(let response):

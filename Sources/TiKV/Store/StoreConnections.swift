@@ -15,9 +15,12 @@ actor StoreConnections {
     private nonisolated let resolutions: SingleFlight<UInt64, StoreHandle?, TiKVError>
     private nonisolated let source: any RegionSource
     private nonisolated let logger: Logger
-    private nonisolated let makeChannel: @Sendable (PeerAddress) -> any RPCChannel
+    private nonisolated let makeChannel: MakeChannel
     private nonisolated let retire: @Sendable (Int) -> Void
+    private nonisolated let onHealth: @Sendable (StoreFeedback.Health) -> Void
     private var channels: [PeerAddress: any RPCChannel] = [:]
+    /// What is heard beside the answers of the stores at these addresses.
+    private var reports: [PeerAddress: StoreReportBoard] = [:]
     /// Connections that nobody needs any more, until they are closed.
     private var retired: [Int: any RPCChannel] = [:]
     private var lastRetired = 0
@@ -25,18 +28,23 @@ actor StoreConnections {
     private var addresses: [UInt64: PeerAddress] = [:]
     private var isClosed = false
 
+    /// Makes the connections to an address, which report what the store there says about itself.
+    typealias MakeChannel = @Sendable (PeerAddress, @escaping @Sendable (StoreFeedback) -> Void) -> any RPCChannel
+
     /// - Parameters:
+    ///   - onHealth: is told of each report of a store's health that is newer than those before; must not wait.
     ///   - makeChannel: makes the connections to an address; must not connect by itself.
     ///   - retire: is told of connections that nobody needs any more: `closeRetired` them when their calls had their time.
     init(
         source: any RegionSource, clock: any TimeSource, logger: Logger,
-        makeChannel: @escaping @Sendable (PeerAddress) -> any RPCChannel,
+        onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }, makeChannel: @escaping MakeChannel,
         retire: @escaping @Sendable (Int) -> Void
     ) {
         self.source = source
         self.logger = logger
         self.makeChannel = makeChannel
         self.retire = retire
+        self.onHealth = onHealth
         self.resolutions = SingleFlight(
             clock: clock, isShared: { !$0.isCallersOwn })
     }
@@ -105,14 +113,11 @@ actor StoreConnections {
                 .serverError, "PD gave an address for store \(id) that is none", detail: store.address)
         }
         self.move(id, to: address)
-        let channel: any RPCChannel
-        if let existing = self.channels[address] {
-            channel = existing
-        } else {
-            channel = self.makeChannel(address)
-            self.channels[address] = channel
-        }
-        let handle = StoreHandle(id: id, address: address, channel: channel)
+        let reports = self.reports[address] ?? StoreReportBoard(onHealth: self.onHealth)
+        self.reports[address] = reports
+        let channel = self.channels[address] ?? self.makeChannel(address) { reports.received($0) }
+        self.channels[address] = channel
+        let handle = StoreHandle(id: id, address: address, channel: channel, reports: reports)
         self.published.withLock { $0[id] = handle }
         self.logger.log(.debug, "resolved a store", [.store: id, .address: address])
         return handle
@@ -123,6 +128,7 @@ actor StoreConnections {
         let old = self.addresses[id]
         self.addresses[id] = address
         guard let old, old != address, !self.addresses.values.contains(old) else { return }
+        self.reports[old] = nil
         guard let channel = self.channels.removeValue(forKey: old) else { return }
         self.lastRetired += 1
         self.retired[self.lastRetired] = channel

@@ -32,5 +32,16 @@ package struct StoreFeedback: Sendable, Equatable {
         package var sequence: UInt64
         /// 1 (healthy) to 100 (slow).
         package var slowScore: Int32
+
+        package init(storeID: UInt64, sequence: UInt64, slowScore: Int32) {
+            self.storeID = storeID
+            self.sequence = sequence
+            self.slowScore = slowScore
+        }
+    }
+
+    package init(transportLayerLoad: UInt64, health: Health?) {
+        self.transportLayerLoad = transportLayerLoad
+        self.health = health
     }
 }

@@ -15,8 +15,12 @@ extension Connection {
         self.connectTimer = self.eventLoop.scheduleTask(in: timeout) { [weak self] in
             self?.assumeIsolated { $0.connectTimedOut() }
         }
+        let resolver: (any Resolver & Sendable)? = self.configuration.resolve.map {
+            HostResolver($0, on: self.eventLoop)
+        }
         ClientBootstrap(group: self.eventLoop)
             .connectTimeout(timeout)
+            .resolver(resolver)
             .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -39,7 +43,9 @@ extension Connection {
     }
 
     func opened(_ channel: any Channel) {
-        if case .closed = self.state { return channel.close(promise: nil) }
+        guard case .connecting = self.state, self.openingChannel.map({ $0 === channel }) ?? true else {
+            return channel.close(promise: nil)
+        }
         self.openingChannel = channel
     }
 
@@ -144,7 +150,7 @@ extension Connection {
         self.onChange(self, .closed(error))
         // What the session has to say at the end (a GOAWAY); where the socket is broken, nobody misses it.
         if let last = try? self.link.takeOutput() { self.link.channel?.writeAndFlush(last, promise: nil) }
-        (self.link.channel ?? self.openingChannel)?.close(promise: nil)
+        self.openingChannel?.close(promise: nil)
         for waiter in self.closeWaiters { waiter.resume() }
         self.closeWaiters = []
     }

@@ -56,10 +56,15 @@ extension Connection {
 
     // MARK: - HTTP2Endpoint
 
-    func active(_ channel: any Channel) {
-        guard case .connecting = self.state else { return channel.close(promise: nil) }
+    func active(_ channel: any Channel) -> Bool {
+        // The first to be up is the one; NIO closes the others, if it has not done so yet.
+        guard case .connecting = self.state, self.link.channel == nil,
+            self.openingChannel.map({ $0 === channel }) ?? true
+        else { return false }
+        self.openingChannel = channel
         self.link.attach(channel)
         self.flush()
+        return true
     }
 
     func received(_ bytes: ByteBuffer) {
@@ -92,7 +97,8 @@ extension Connection {
         self.flush()
     }
 
-    func inactive(_ cause: (any Error)?) {
+    func inactive(_ channel: any Channel, _ cause: (any Error)?) {
+        guard let own = self.openingChannel, own === channel else { return }
         let cause = cause.map { ConnectFailure.describe($0) }
         switch self.state {
         case .connecting:

@@ -55,7 +55,7 @@ package actor Connection: HTTP2Endpoint {
 
     var state = State.connecting
     var link: HTTP2Link
-    /// The channel while the session does not have it yet: during a TLS handshake.
+    /// The channel that the connection is made of. The session has it later, when a TLS handshake is done.
     var openingChannel: (any Channel)?
     var requestHeaders: RequestHeaders
     /// Calls by slot.

@@ -1,6 +1,9 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+/// Returns the IP addresses of a host, in the order in which they are worth trying; throws where it has none.
+package typealias HostLookUp = @Sendable (_ host: String) async throws -> [String]
+
 /// How a client's connection behaves.
 package struct ConnectionConfiguration: Sendable {
     /// Time for everything from name resolution to the peer's first settings.
@@ -18,6 +21,8 @@ package struct ConnectionConfiguration: Sendable {
     package var keepAliveWithoutCalls: Bool
     /// Time that the peer has to answer the PING (or to send anything at all) before the connection is given up.
     package var keepAliveTimeout: Duration
+    /// Looks up a host name in place of the system; nil leaves it to the system.
+    package var resolve: HostLookUp?
     /// How commands go through a `BatchCommands` stream; nil sends each as a call of its own.
     package var batch: BatchConfiguration?
 
@@ -30,6 +35,7 @@ package struct ConnectionConfiguration: Sendable {
         keepAliveInterval: Duration? = .seconds(10),
         keepAliveWithoutCalls: Bool = true,
         keepAliveTimeout: Duration = .seconds(3),
+        resolve: HostLookUp? = nil,
         batch: BatchConfiguration? = .init()
     ) {
         self.connectTimeout = connectTimeout
@@ -40,6 +46,7 @@ package struct ConnectionConfiguration: Sendable {
         self.keepAliveInterval = keepAliveInterval
         self.keepAliveWithoutCalls = keepAliveWithoutCalls
         self.keepAliveTimeout = keepAliveTimeout
+        self.resolve = resolve
         self.batch = batch
     }
 }

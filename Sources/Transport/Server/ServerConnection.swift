@@ -454,11 +454,12 @@ actor ServerConnection: HTTP2Endpoint {
 
     // MARK: - HTTP2Endpoint
 
-    func active(_ channel: any Channel) {
+    func active(_ channel: any Channel) -> Bool {
         self.peer = channel.remoteAddress.map { "\($0)" } ?? ""
         self.link.attach(channel)
-        guard !self.isClosed else { return channel.close(promise: nil) }
+        guard !self.isClosed else { return false }
         self.flush()
+        return true
     }
 
     func received(_ bytes: ByteBuffer) {
@@ -485,7 +486,7 @@ actor ServerConnection: HTTP2Endpoint {
         self.flush()
     }
 
-    func inactive(_ cause: (any Error)?) {
+    func inactive(_ channel: any Channel, _ cause: (any Error)?) {
         self.shut()
     }
 }

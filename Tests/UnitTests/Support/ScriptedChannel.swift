@@ -12,9 +12,11 @@ final class ScriptedChannel: RPCChannel {
     typealias Handler = @Sendable (_ call: String, _ request: any Message) async throws(RPCError) -> any Message
 
     private let handler: Handler
+    private let onOptions: @Sendable (CallOptions) -> Void
     private let log = Mutex<(calls: [String], isShutDown: Bool)>(([], false))
 
-    init(_ handler: @escaping Handler) {
+    init(onOptions: @escaping @Sendable (CallOptions) -> Void = { _ in }, _ handler: @escaping Handler) {
+        self.onOptions = onOptions
         self.handler = handler
     }
 
@@ -27,6 +29,7 @@ final class ScriptedChannel: RPCChannel {
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
     ) async throws(RPCError) -> Response {
         self.log.withLock { $0.calls.append(method.name) }
+        self.onOptions(options)
         guard let response = try await self.handler(method.name, request) as? Response else {
             throw RPCError(.unimplemented, "the script has no such answer", delivery: .answered)
         }

@@ -26,11 +26,17 @@ final class PipelineHarness: Sendable {
     private final class Script: Sendable {
         let handlers = Mutex<[String: Handler]>([:])
         let requests = Mutex<[(host: String, request: any Message)]>([])
+        let options = Mutex<[CallOptions]>([])
         let retired = Mutex(0)
         let channels = Mutex<[String: ScriptedChannel]>([:])
+        let feedback = Mutex<[String: @Sendable (StoreFeedback) -> Void]>([:])
 
-        func channel(_ address: PeerAddress) -> any RPCChannel {
-            let channel = ScriptedChannel { _, request throws(RPCError) in
+        func channel(
+            _ address: PeerAddress, feedback: @escaping @Sendable (StoreFeedback) -> Void
+        ) -> any RPCChannel {
+            self.feedback.withLock { $0[address.host] = feedback }
+            let channel = ScriptedChannel(onOptions: { options in self.options.withLock { $0.append(options) } }) {
+                _, request throws(RPCError) in
                 self.requests.withLock { $0.append((address.host, request)) }
                 guard let handler = self.handlers.withLock({ $0[address.host] }) else {
                     throw RPCError(.unavailable, "connection refused", delivery: .notSent)
@@ -44,7 +50,8 @@ final class PipelineHarness: Sendable {
 
     init(
         _ regions: [RegionDescription], jumps: Bool = true, runs: Bool = true,
-        configuration: ClientConfiguration.RegionCache = .init()
+        configuration: ClientConfiguration.RegionCache = .init(), interceptors: [any RPCInterceptor] = [],
+        source: RequestSource = .init(), onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }
     ) {
         let clock = VirtualClock(jumps: jumps)
         let script = Script()
@@ -57,14 +64,15 @@ final class PipelineHarness: Sendable {
             source: self.regions, configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 },
             logger: logger)
         self.stores = StoreConnections(
-            source: self.regions, clock: clock, logger: logger, makeChannel: { script.channel($0) },
+            source: self.regions, clock: clock, logger: logger, onHealth: onHealth,
+            makeChannel: { script.channel($0, feedback: $1) },
             retire: { [background] number in
                 script.retired.withLock { $0 += 1 }
                 background.add(.closeRetired(number))
             })
         self.sender = RegionRequestSender(
             cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: { 0.5 },
-            logger: logger)
+            interceptors: RPCInterceptorChain(interceptors), source: source, logger: logger)
         if runs { try? self.lifecycle.start() }
     }
 
@@ -77,6 +85,14 @@ final class PipelineHarness: Sendable {
     var hosts: [String] { self.script.requests.withLock { $0.map(\.host) } }
 
     var requests: [any Message] { self.script.requests.withLock { $0.map(\.request) } }
+
+    /// How the requests were sent.
+    var options: [CallOptions] { self.script.options.withLock { $0 } }
+
+    /// The store at this host says something about itself beside its answers.
+    func report(_ feedback: StoreFeedback, from host: String) {
+        self.script.feedback.withLock { $0[host] }?(feedback)
+    }
 
     var retiredChannels: Int { self.script.retired.withLock { $0 } }
 

@@ -1,0 +1,71 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+import TiKVPD
+import TiKVProto
+import TiKVTransport
+
+extension RegionRequestSender {
+    /// Sends one RPC to a store, through the interceptors where there are any. Every RPC to a store goes through here.
+    ///
+    /// - Returns: the answer, or why there was none.
+    /// - Throws: what an interceptor throws on its own account.
+    func perform<Request: RegionRequest, Response: RegionResponse>(
+        _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions, to store: StoreHandle,
+        _ call: inout RegionCall
+    ) async throws(TiKVError) -> Result<Response, RPCError> {
+        let chain = self.interceptors.adding(RPCInterceptorChain.scoped)
+        guard !chain.isEmpty else {
+            do throws(RPCError) {
+                return .success(try await store.channel.unary(method, request, options: options))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let sending = Sending()
+        let limit = options.timeout ?? .zero
+        let rpc = InterceptedRPC(
+            method: method.name, address: "\(store.address)", storeID: store.id, regionID: request.context.regionID,
+            attempt: call.sends, isWrite: call.isWrite, timeout: limit,
+            requestSource: request.context.requestSource, metadata: [:])
+        let next = RPCInterceptorNext<Response>(rest: chain.interceptors[...]) { rpc in
+            var request = request
+            request.context.requestSource = rpc.requestSource
+            var options = options
+            options.timeout = min(rpc.timeout, limit)
+            for (name, value) in rpc.metadata { options.metadata.add(value, for: name) }
+            do throws(RPCError) {
+                sending.isUnsettled.store(true, ordering: .relaxed)
+                return try await store.channel.unary(method, request, options: options)
+            } catch {
+                if error.delivery == .notSent { sending.isUnsettled.store(false, ordering: .relaxed) }
+                throw RPCFailure(error)
+            }
+        }
+        do {
+            return .success(try await next(rpc))
+        } catch let failure as RPCFailure {
+            return .failure(failure.error)
+        } catch {
+            // The request was sent, and its answer is lost to the caller.
+            if sending.isUnsettled.load(ordering: .relaxed) { call.isOutcomeUnknown = true }
+            switch error {
+            case let error as TiKVError: throw error
+            case is CancellationError: throw TiKVError(.cancelled, "the task was cancelled")
+            default: throw TiKVError(.interceptorFailed, "an RPC interceptor threw an error", cause: error)
+            }
+        }
+    }
+
+    /// Whether the RPC went out, whatever interceptors make of its answer.
+    private final class Sending: Sendable {
+        let isUnsettled = Atomic(false)
+    }
+
+    /// The label of a request to a replica of this kind.
+    func requestSource(replica: String = "leader", _ call: RegionCall) -> String {
+        let source = RequestSource.scoped?.label ?? self.source
+        return RequestSource.label(source, replica: replica, retryOf: call.sends > 1 ? "leader" : nil)
+    }
+}
