@@ -85,6 +85,11 @@ let package = Package(
             swiftSettings: settingsWithC
         ),
         .target(
+            name: "TiKVWriteBuffer",
+            path: "Sources/WriteBuffer",
+            swiftSettings: settingsWithC
+        ),
+        .target(
             name: "TiKVFailpoints",
             path: "Sources/Failpoints",
             swiftSettings: settings
@@ -92,8 +97,8 @@ let package = Package(
         .target(
             name: "TiKV",
             dependencies: [
-                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf,
-                logging, lifecycle,
+                "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport", "TiKVWriteBuffer", nioCore,
+                nioPosix, protobuf, logging, lifecycle,
             ],
             path: "Sources/TiKV",
             swiftSettings: settings
@@ -112,11 +117,16 @@ let package = Package(
             path: "Sources/CLI",
             swiftSettings: settings
         ),
+        .target(
+            name: "HistoryChecker",
+            path: "Tests/HistoryChecker",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "UnitTests",
             dependencies: [
-                "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto", "TiKVTransport",
-                nioCore, nioPosix, nioEmbedded, protobuf, logging,
+                "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVFailpoints", "TiKVOrderedMap", "TiKVPD", "TiKVProto",
+                "TiKVTransport", "TiKVWriteBuffer", nioCore, nioPosix, nioEmbedded, protobuf, logging,
             ],
             path: "Tests/UnitTests",
             swiftSettings: settings
@@ -124,7 +134,8 @@ let package = Package(
         .testTarget(
             name: "E2ETests",
             dependencies: [
-                "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging,
+                "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix,
+                protobuf, logging,
                 lifecycle,
             ],
             path: "Tests/E2ETests",

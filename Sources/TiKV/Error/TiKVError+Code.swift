@@ -20,6 +20,17 @@ extension TiKVError {
             case entryTooLarge
             case unsupported
             case serverError
+            case writeConflict
+            case keyAlreadyExists
+            case keyIsLocked
+            case lockWaitTimeout
+            case deadlock
+            case assertionFailed
+            case keyTooLarge
+            case transactionTooLarge
+            case transactionRolledBack
+            case transactionFinished
+            case commitTimestampLag
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
@@ -65,6 +76,29 @@ extension TiKVError {
         public static var unsupported: Code { Code(.unsupported) }
         /// The server answered with an error that has no code of its own here.
         public static var serverError: Code { Code(.serverError) }
+        /// Another transaction has committed a key that this one wrote or locked, after it began. It can be run again.
+        public static var writeConflict: Code { Code(.writeConflict) }
+        /// A key that the transaction inserts is there already.
+        public static var keyAlreadyExists: Code { Code(.keyAlreadyExists) }
+        /// Another transaction's lock was in the way, and either nobody was to wait for it or it could not be resolved in
+        /// time.
+        public static var keyIsLocked: Code { Code(.keyIsLocked) }
+        /// Another transaction held a key's lock for longer than this one was to wait.
+        public static var lockWaitTimeout: Code { Code(.lockWaitTimeout) }
+        /// Transactions wait for each other's locks in a circle, and this one was chosen to give way.
+        public static var deadlock: Code { Code(.deadlock) }
+        /// Whether a key exists is not as the transaction asserted: data or program are not what they should be.
+        public static var assertionFailed: Code { Code(.assertionFailed) }
+        /// A key is longer than TiKV takes. Nothing was written.
+        public static var keyTooLarge: Code { Code(.keyTooLarge) }
+        /// The transaction is larger than it may be by its options. The last write was not taken.
+        public static var transactionTooLarge: Code { Code(.transactionTooLarge) }
+        /// The transaction was rolled back by others before it could commit: its locks had expired. It can be run again.
+        public static var transactionRolledBack: Code { Code(.transactionRolledBack) }
+        /// The transaction has been committed or rolled back already.
+        public static var transactionFinished: Code { Code(.transactionFinished) }
+        /// PD's clock did not reach the timestamp in time that the commit had to come after. Nothing was committed.
+        public static var commitTimestampLag: Code { Code(.commitTimestampLag) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
         /// Nobody called `run()` before the call's time was over.

@@ -10,18 +10,17 @@ extension TiKVError {
         if self.code == .cancelled {
             return TiKVError(
                 .cancelled, self.message, detail: self.detail, cause: self.cause, attempts: self.attempts,
-                isOutcomeUnknown: true)
+                isOutcomeUnknown: true, transaction: self.transaction)
         }
         return TiKVError(
             .undetermined, "a write may or may not have taken effect: \(self.message)", detail: self.detail,
-            cause: self,
-            attempts: self.attempts)
+            cause: self, attempts: self.attempts, transaction: self.transaction)
     }
 
     /// This failure as that of a write over several keys of which others may have taken effect.
     func withPartialEffect() -> TiKVError {
         TiKVError(
             self.code, self.message, detail: self.detail, cause: self.cause, attempts: self.attempts,
-            isOutcomeUnknown: true)
+            isOutcomeUnknown: true, transaction: self.transaction)
     }
 }

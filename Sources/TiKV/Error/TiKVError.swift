@@ -31,11 +31,13 @@ public struct TiKVError: Error, Sendable {
         let cause: (any Error)?
         let attempts: [Attempt]
         let isOutcomeUnknown: Bool
+        let transaction: TransactionFailure?
 
         init(
             code: Code, message: String, detail: String, cause: (any Error)?, attempts: [Attempt],
-            isOutcomeUnknown: Bool
+            isOutcomeUnknown: Bool, transaction: TransactionFailure?
         ) {
+            self.transaction = transaction
             self.code = code
             self.message = message
             self.detail = detail
@@ -53,13 +55,14 @@ public struct TiKVError: Error, Sendable {
     ///   - cause: the error underneath.
     ///   - attempts: the last failed try at each address.
     ///   - isOutcomeUnknown: see ``isOutcomeUnknown``; always true of ``Code/undetermined``.
+    ///   - transaction: what is known of the transaction that failed.
     public init(
         _ code: Code, _ message: String, detail: String = "", cause: (any Error)? = nil, attempts: [Attempt] = [],
-        isOutcomeUnknown: Bool = false
+        isOutcomeUnknown: Bool = false, transaction: TransactionFailure? = nil
     ) {
         self.storage = Storage(
             code: code, message: message, detail: detail, cause: cause, attempts: attempts,
-            isOutcomeUnknown: isOutcomeUnknown || code == .undetermined)
+            isOutcomeUnknown: isOutcomeUnknown || code == .undetermined, transaction: transaction)
     }
 
     /// What kind of failure it was.
@@ -77,6 +80,9 @@ public struct TiKVError: Error, Sendable {
     /// What was tried: the last failed try at each address.
     public var attempts: [Attempt] { self.storage.attempts }
 
+    /// What is known of the transaction that failed: with whom it was in conflict, and over which key.
+    public var transaction: TransactionFailure? { self.storage.transaction }
+
     /// Whether a write may have taken effect, wholly or in part, although the call failed.
     ///
     /// True of a write that was sent and never answered, and of one over several keys of which some are done. Reads are
@@ -85,13 +91,18 @@ public struct TiKVError: Error, Sendable {
 
     /// Whether the same call may succeed at a later time, and nothing can have happened yet.
     ///
+    /// Of a transaction it is the whole of it that may be run again, from its beginning and with a new timestamp.
+    ///
     /// False of an unknown outcome: whether a write may be repeated then, only the application knows.
     public var isRetryable: Bool {
         guard !self.isOutcomeUnknown else { return false }
         switch self.code {
         case .deadlineExceeded, .pdUnreachable, .regionUnavailable, .storeUnreachable, .serverIsBusy, .diskFull,
-            .recoveryInProgress:
+            .recoveryInProgress, .writeConflict, .lockWaitTimeout, .keyIsLocked, .transactionRolledBack,
+            .commitTimestampLag:
             return true
+        case .deadlock:
+            return self.transaction?.deadlock?.isRetryable ?? true
         default:
             return false
         }
@@ -113,6 +124,7 @@ extension TiKVError: CustomStringConvertible, CustomDebugStringConvertible {
         if !self.attempts.isEmpty {
             text += "; tried " + self.attempts.map { "\($0.address): \($0.reason)" }.joined(separator: ", ")
         }
+        if let transaction = self.transaction { text += "; \(transaction.debugDescription)" }
         if let cause = self.cause { text += "; caused by \(String(reflecting: cause))" }
         return text
     }
