@@ -20,6 +20,8 @@ struct ClusterModel: Sendable {
     let apiVersion: EmbeddedCluster.APIVersion
     /// What the URLs of PD begin with: `http`, or `https` where it serves TLS.
     let pdScheme: String
+    /// What stores have for raw coprocessor requests.
+    var coprocessorPlugins: [EmbeddedCluster.CoprocessorPlugin] = []
     /// `host:port` of PD.
     var pdAddress = ""
     /// What a test added to the clock.

@@ -46,10 +46,11 @@ public final class EmbeddedCluster: Sendable {
         let cluster = ClusterState(
             storeCount: configuration.storeCount, replicaCount: configuration.replicaCount,
             splitKeys: configuration.splitKeys)
-        self.model = SharedModel(
-            ClusterModel(
-                cluster: cluster, clusterID: configuration.clusterID ?? .random(in: 1...UInt64(Int64.max)),
-                apiVersion: configuration.apiVersion, pdScheme: configuration.tls == nil ? "http" : "https"))
+        var model = ClusterModel(
+            cluster: cluster, clusterID: configuration.clusterID ?? .random(in: 1...UInt64(Int64.max)),
+            apiVersion: configuration.apiVersion, pdScheme: configuration.tls == nil ? "http" : "https")
+        model.coprocessorPlugins = configuration.coprocessorPlugins
+        self.model = SharedModel(model)
         (self.toServe, self.toServeContinuation) = AsyncStream.makeStream(of: RunningServer.self)
     }
 

@@ -15,4 +15,19 @@ enum MemComparable {
         }
         return out
     }
+
+    /// - Returns: nil where these bytes are no encoded key.
+    static func decode(_ encoded: [UInt8]) -> [UInt8]? {
+        var key: [UInt8] = []
+        var rest = encoded[...]
+        while rest.count >= 9 {
+            let group = rest.prefix(8)
+            let padding = 255 - Int(rest[rest.startIndex + 8])
+            rest = rest.dropFirst(9)
+            guard padding <= 8, group.suffix(padding).allSatisfy({ $0 == 0 }) else { return nil }
+            key += group.dropLast(padding)
+            if padding > 0 { return rest.isEmpty ? key : nil }
+        }
+        return nil
+    }
 }

@@ -56,10 +56,15 @@ extension RawEngine.Entries {
     }
 
     /// The checksum that TiKV calls `Crc64Xor`: the CRC of each key with its value behind it, all of them xor'ed.
-    func checksum(_ ranges: [RawRange], now: UInt64) -> (checksum: UInt64, entries: UInt64, bytes: UInt64) {
+    ///
+    /// - Parameter userKey: the key as clients know it.
+    func checksum(
+        _ ranges: [RawRange], now: UInt64, userKey: ([UInt8]) -> [UInt8] = { $0 }
+    ) -> (checksum: UInt64, entries: UInt64, bytes: UInt64) {
         var result: (checksum: UInt64, entries: UInt64, bytes: UInt64) = (0, 0, 0)
         for range in ranges {
-            for (key, bytes) in self.scan(range, limit: .max, now: now) {
+            for (stored, bytes) in self.scan(range, limit: .max, now: now) {
+                let key = userKey(stored)
                 var crc = CRC64()
                 crc.update(key)
                 crc.update(bytes)

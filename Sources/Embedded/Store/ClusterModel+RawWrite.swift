@@ -14,12 +14,13 @@ extension ClusterModel {
     mutating func rawPut(
         _ request: Kvrpcpb_RawPutRequest, on storeID: UInt64, now: UInt64
     ) throws(StorageError) {
-        try self.checkVersion(request.context, request.forCas ? "raw_atomic_store" : "raw_put")
-        let key = [UInt8](request.key)
+        try self.checkVersion(
+            request.context, request.forCas ? "raw_atomic_store" : "raw_put", keys: [request.key])
         // As in TiKV, the atomic forms do not limit the key.
-        if !request.forCas { try Self.checkSize(ofKey: key) }
+        if !request.forCas { try Self.checkSize(ofKey: request.key) }
+        let key = self.stored(request.key)
         try self.checkTTL(request.ttl)
-        let family = try ColumnFamily(name: request.cf)
+        let family = try self.rawFamily(request.cf)
         let region = try self.region(for: request.context, on: storeID)
         try Self.checkSize(ofEntry: key.count + request.value.count, in: region)
         try region.checkStored(key)
@@ -29,12 +30,13 @@ extension ClusterModel {
     mutating func rawBatchPut(
         _ request: Kvrpcpb_RawBatchPutRequest, on storeID: UInt64, now: UInt64
     ) throws(StorageError) {
-        try self.checkVersion(request.context, request.forCas ? "raw_atomic_store" : "raw_batch_put")
-        let family = try ColumnFamily(name: request.cf)
-        let keys = request.pairs.map { [UInt8]($0.key) }
+        try self.checkVersion(
+            request.context, request.forCas ? "raw_atomic_store" : "raw_batch_put", keys: request.pairs.map(\.key))
+        let family = try self.rawFamily(request.cf)
         if !request.forCas {
-            for key in keys { try Self.checkSize(ofKey: key) }
+            for pair in request.pairs { try Self.checkSize(ofKey: pair.key) }
         }
+        let keys = request.pairs.map { self.stored($0.key) }
         // One TTL is for all the pairs.
         var ttls = request.ttls
         if ttls.count <= 1 { ttls = [UInt64](repeating: ttls.first ?? 0, count: keys.count) }
@@ -53,22 +55,24 @@ extension ClusterModel {
     }
 
     mutating func rawDelete(_ request: Kvrpcpb_RawDeleteRequest, on storeID: UInt64) throws(StorageError) {
-        try self.checkVersion(request.context, request.forCas ? "raw_atomic_store" : "raw_delete")
-        let key = [UInt8](request.key)
-        if !request.forCas { try Self.checkSize(ofKey: key) }
-        let family = try ColumnFamily(name: request.cf)
+        try self.checkVersion(
+            request.context, request.forCas ? "raw_atomic_store" : "raw_delete", keys: [request.key])
+        if !request.forCas { try Self.checkSize(ofKey: request.key) }
+        let key = self.stored(request.key)
+        let family = try self.rawFamily(request.cf)
         let region = try self.region(for: request.context, on: storeID)
         try region.checkStored(key)
         self.engine.delete(key, in: family)
     }
 
     mutating func rawBatchDelete(_ request: Kvrpcpb_RawBatchDeleteRequest, on storeID: UInt64) throws(StorageError) {
-        try self.checkVersion(request.context, request.forCas ? "raw_atomic_store" : "raw_batch_delete")
-        let family = try ColumnFamily(name: request.cf)
-        let keys = request.keys.map { [UInt8]($0) }
+        try self.checkVersion(
+            request.context, request.forCas ? "raw_atomic_store" : "raw_batch_delete", keys: request.keys)
+        let family = try self.rawFamily(request.cf)
         if !request.forCas {
-            for key in keys { try Self.checkSize(ofKey: key) }
+            for key in request.keys { try Self.checkSize(ofKey: key) }
         }
+        let keys = request.keys.map { self.stored($0) }
         let region = try self.region(for: request.context, on: storeID)
         try Self.checkSize(ofEntry: keys.reduce(0) { $0 + $1.count }, in: region)
         for key in keys { try region.checkStored(key) }
@@ -76,12 +80,12 @@ extension ClusterModel {
     }
 
     mutating func rawDeleteRange(_ request: Kvrpcpb_RawDeleteRangeRequest, on storeID: UInt64) throws(StorageError) {
-        let start = [UInt8](request.startKey)
-        let end = [UInt8](request.endKey)
-        try Self.checkSize(ofKey: start)
-        try Self.checkSize(ofKey: end)
-        try self.checkVersion(request.context, "raw_delete_range")
-        let family = try ColumnFamily(name: request.cf)
+        try Self.checkSize(ofKey: request.startKey)
+        try Self.checkSize(ofKey: request.endKey)
+        try self.checkVersion(request.context, "raw_delete_range", ranges: [(request.startKey, request.endKey)])
+        let start = self.stored(request.startKey)
+        let end = request.endKey.isEmpty ? [] : self.stored(request.endKey)
+        let family = try self.rawFamily(request.cf)
         let region = try self.region(for: request.context, on: storeID)
         guard end.isEmpty || KeyOrder.isLess(start, end) else {
             throw .region(.other("invalid delete range command, start_key: \(start.hex), end_key: \(end.hex)"))
@@ -94,11 +98,11 @@ extension ClusterModel {
     mutating func rawCompareAndSwap(
         _ request: Kvrpcpb_RawCASRequest, on storeID: UInt64, now: UInt64
     ) throws(StorageError) -> (previous: Data?, succeeded: Bool) {
-        try self.checkVersion(request.context, "raw_compare_and_swap")
-        let family = try ColumnFamily(name: request.cf)
+        try self.checkVersion(request.context, "raw_compare_and_swap", keys: [request.key])
+        let family = try self.rawFamily(request.cf)
         try self.checkTTL(request.ttl)
         let region = try self.region(for: request.context, on: storeID)
-        let key = [UInt8](request.key)
+        let key = self.stored(request.key)
         try Self.checkSize(ofEntry: key.count + request.value.count, in: region)
         try region.checkStored(key)
         return self.engine.compareAndSwap(
@@ -111,7 +115,7 @@ extension ClusterModel {
         _ request: Kvrpcpb_SplitRegionRequest, on storeID: UInt64
     ) throws(StorageError) -> [RegionState] {
         var keys = request.splitKey.isEmpty ? request.splitKeys.map { [UInt8]($0) } : [[UInt8](request.splitKey)]
-        if !request.isRawKv { keys = keys.map { MemComparable.encode($0) } }
+        if !request.isRawKv || self.apiVersion.kind == .v2 { keys = keys.map { MemComparable.encode($0) } }
         let region: RegionState
         do throws(RegionError) {
             region = try self.cluster.checkSplit(RequestTarget(request.context), on: storeID)

@@ -159,7 +159,7 @@ extension StoreService {
         try await self.serve(TikvpbTikvRPC.rawChecksum, request, call) { model, now throws(StorageError) in
             (try model.rawChecksum(request, on: self.storeID), now)
         } answer: { plan, now in
-            let result = plan.entries.checksum(plan.ranges, now: now)
+            let result = plan.run(now: now)
             return .with {
                 $0.checksum = result.checksum
                 $0.totalKvs = result.entries
@@ -168,13 +168,20 @@ extension StoreService {
         }
     }
 
-    /// No plugin is ever loaded, and TiKV says so before it looks at the region.
+    /// TiKV says what is wrong with the plugin before it looks at the region.
     func rawCoprocessor(
         _ request: Kvrpcpb_RawCoprocessorRequest, _ call: ServerCall
     ) async throws -> Kvrpcpb_RawCoprocessorResponse {
-        try await self.serve(TikvpbTikvRPC.rawCoprocessor, request, call) { _, _ throws(StorageError) in
-            throw .request("Coprocessor plugin is disabled!")
-        } answer: { (_: Never) -> Kvrpcpb_RawCoprocessorResponse in
+        try await self.serve(TikvpbTikvRPC.rawCoprocessor, request, call) { model, now throws(StorageError) in
+            try model.rawCoprocessor(request, on: self.storeID, now: now)
+        } answer: { plan in
+            var response = Kvrpcpb_RawCoprocessorResponse()
+            do {
+                response.data = Data(try plan.plugin.handle(plan.request))
+            } catch {
+                response.error = "\(error)"
+            }
+            return response
         }
     }
 }

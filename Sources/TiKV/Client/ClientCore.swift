@@ -17,9 +17,10 @@ final class ClientCore: Sendable {
     private let background = BackgroundWork()
     private let clock: any TimeSource
 
+    /// - Parameter mode: what kind of data the client is for.
     /// - Throws: `invalidArgument` where the TLS configuration cannot work.
     init(
-        pd endpoints: [PeerAddress], configuration: ClientConfiguration, clock: any TimeSource = SystemTimeSource(),
+        _ mode: Keyspace.Mode, pd endpoints: [PeerAddress], configuration: ClientConfiguration, clock: any TimeSource = SystemTimeSource(),
         logger: Logger
     ) throws(TiKVError) {
         let random: @Sendable () -> Double = { Double.random(in: 0..<1) }
@@ -50,11 +51,17 @@ final class ClientCore: Sendable {
                     onFeedback: onFeedback)
             },
             retire: { [background] number in background.add(.closeRetired(number)) })
+        let codecs = CodecSource(
+            mode, apiVersion: configuration.apiVersion, keyspace: configuration.keyspace, clock: clock
+        ) { [pd = self.pd] name, deadline throws(PDError) in
+            guard let found = try await pd.keyspaceNumber(named: name, deadline: deadline) else { return nil }
+            return KeyspaceEntry(id: found.id, name: name, isEnabled: found.isEnabled, isOfV3: found.isOfV3)
+        }
         let cache = RegionCache(
-            source: self.pd, configuration: configuration.regionCache,
+            source: CodecRegionSource(source: self.pd, codecs: codecs), configuration: configuration.regionCache,
             maximumKeySize: configuration.raw.maximumKeySize, clock: clock, random: random, logger: logger)
         self.sender = RegionRequestSender(
-            cache: cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: random,
+            cache: cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs, clock: clock, random: random,
             interceptors: RPCInterceptorChain(configuration.interceptors), source: configuration.requestSource,
             logger: logger)
     }

@@ -15,6 +15,14 @@ public struct ClientConfiguration: Sendable {
     /// How long calls under way may still take when the client is stopped gracefully; default 5 s.
     public var shutdownTimeout: Duration
 
+    /// How the cluster keeps keys and values; it must be what its stores are set to. Default ``APIVersion/v1``.
+    public var apiVersion: APIVersion
+
+    /// The keyspace whose keys the client sees, by name; nil, the default, or an empty name for the one that every cluster
+    /// has, `DEFAULT`. With ``APIVersion/v2`` only, where the first call asks PD for it and fails with
+    /// ``TiKVError/Code/keyspaceUnavailable`` if there is none.
+    public var keyspace: String?
+
     /// Talking to PD.
     public var pd: PD
     /// Connections, to PD and to stores.
@@ -31,11 +39,14 @@ public struct ClientConfiguration: Sendable {
 
     /// A configuration; what is not named has its default.
     public init(
-        requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5), pd: PD = .init(),
-        connection: Connection = .init(), regionCache: RegionCache = .init(), raw: Raw = .init()
+        requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5),
+        apiVersion: APIVersion = .v1, keyspace: String? = nil, pd: PD = .init(), connection: Connection = .init(),
+        regionCache: RegionCache = .init(), raw: Raw = .init()
     ) {
         self.requestTimeout = requestTimeout
         self.shutdownTimeout = shutdownTimeout
+        self.apiVersion = apiVersion
+        self.keyspace = keyspace
         self.pd = pd
         self.connection = connection
         self.regionCache = regionCache
@@ -78,8 +89,15 @@ extension ClientConfiguration {
 
     /// Raw key-value calls.
     public struct Raw: Sendable {
-        /// The column family of calls that name none; default ``ColumnFamily/default``.
+        /// The column family of calls that name none; default ``ColumnFamily/default``, the only one of ``APIVersion/v2``.
         public var columnFamily: ColumnFamily
+
+        /// Whether every write is atomic against ``RawClient/compareAndSwap(_:expected:value:ttl:columnFamily:timeout:)``,
+        /// which is refused without; default false.
+        ///
+        /// All writers of keys that anyone compares and swaps must have this on: a write without it may be lost under a swap
+        /// that goes on at the same time. It makes writes a little slower.
+        public var isAtomic: Bool
 
         /// Longer keys are refused before anything is sent; default 8192 bytes, TiKV's own limit
         /// (`storage.max-key-size`).
@@ -99,10 +117,12 @@ extension ClientConfiguration {
 
         /// Settings; what is not named has its default.
         public init(
-            columnFamily: ColumnFamily = .default, maximumKeySize: Int = 8192, batchKeyLimit: Int = 512,
-            batchPutSizeLimit: Int = 16 * 1024, scanPageSize: Int = 1024, maximumConcurrency: Int = 16
+            columnFamily: ColumnFamily = .default, isAtomic: Bool = false, maximumKeySize: Int = 8192,
+            batchKeyLimit: Int = 512, batchPutSizeLimit: Int = 16 * 1024, scanPageSize: Int = 1024,
+            maximumConcurrency: Int = 16
         ) {
             self.columnFamily = columnFamily
+            self.isAtomic = isAtomic
             self.maximumKeySize = maximumKeySize
             self.batchKeyLimit = batchKeyLimit
             self.batchPutSizeLimit = batchPutSizeLimit

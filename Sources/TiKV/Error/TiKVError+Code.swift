@@ -11,6 +11,7 @@ extension TiKVError {
             case undetermined
             case pdUnreachable
             case clusterIDMismatch
+            case keyspaceUnavailable
             case regionUnavailable
             case storeUnreachable
             case serverIsBusy
@@ -58,6 +59,8 @@ extension TiKVError {
         public static var pdUnreachable: Code { Code(.pdUnreachable) }
         /// A PD belongs to another cluster than the one this client started with.
         public static var clusterIDMismatch: Code { Code(.clusterIDMismatch) }
+        /// PD knows no keyspace of the configured name, or it isn't enabled.
+        public static var keyspaceUnavailable: Code { Code(.keyspaceUnavailable) }
         /// No peer of the key's region would take the request before the deadline.
         public static var regionUnavailable: Code { Code(.regionUnavailable) }
         /// The store that holds the key could not be reached before the deadline.

@@ -6,9 +6,11 @@ import TiKVOrderedMap
 /// Cuts work on many keys into what one request may carry. Pure; the regions are found by the caller.
 enum RawBatch {
     /// A pair to write, as bytes.
-    struct Pair: Sendable, Hashable {
+    struct Entry: Sendable, Hashable {
         var key: [UInt8]
         var value: [UInt8]
+        /// How long it lives; 0 is for ever.
+        var seconds: UInt64 = 0
     }
 
     /// Distinct keys in order.
@@ -17,10 +19,10 @@ enum RawBatch {
     }
 
     /// Pairs in order of their keys; of several for one key the last.
-    static func sorted(_ pairs: some Sequence<KeyValue>) -> [Pair] {
-        var last: [[UInt8]: [UInt8]] = [:]
-        for (key, value) in pairs { last[key.bytes] = value.bytes }
-        return last.map { Pair(key: $0.key, value: $0.value) }.sorted { KeyOrder.isLess($0.key, $1.key) }
+    static func sorted(_ entries: some Sequence<Entry>) -> [Entry] {
+        var last: [[UInt8]: Entry] = [:]
+        for entry in entries { last[entry.key] = entry }
+        return last.values.sorted { KeyOrder.isLess($0.key, $1.key) }
     }
 
     /// Pieces of at most `count` elements.
@@ -29,7 +31,7 @@ enum RawBatch {
     }
 
     /// Pieces whose keys and values have at most `bytes` bytes; a pair over the limit goes alone.
-    static func chunks(_ pairs: ArraySlice<Pair>, bytes: Int) -> [[Pair]] {
+    static func chunks(_ pairs: ArraySlice<Entry>, bytes: Int) -> [[Entry]] {
         self.chunks(pairs, limit: bytes, size: { $0.key.count + $0.value.count })
     }
 

@@ -25,7 +25,7 @@ extension RawClient {
         _ keys: some Sequence<Key>, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
     ) async throws(TiKVError) -> [Key: Value] {
         let sorted = try self.prepare(keys)
-        let family = self.wireName(columnFamily)
+        let family = try self.wireName(columnFamily)
         let limit = self.configuration.batchKeyLimit
         let sender = self.core.sender
         var values: [Key: Value] = [:]
@@ -59,38 +59,17 @@ extension RawClient {
     ///
     /// - Parameters:
     ///   - pairs: keys, none of them empty, and values; of several for one key the last is written.
+    ///   - ttl: after how long the values are gone, as with `put`; nil, the default, is never.
     ///   - columnFamily: where to write; the client's own by default.
     ///   - timeout: the time for all of the call; the client's own by default.
     /// - Throws: ``TiKVError``.
     public func batchPut(
-        _ pairs: some Sequence<KeyValue>, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+        _ pairs: some Sequence<KeyValue>, ttl: Duration? = nil, columnFamily: ColumnFamily? = nil,
+        timeout: Duration? = nil
     ) async throws(TiKVError) {
-        let sorted = RawBatch.sorted(pairs)
-        for pair in sorted { try self.validate(Key(pair.key)) }
-        guard !sorted.isEmpty else { return }
-        let family = self.wireName(columnFamily)
-        let limit = self.configuration.batchPutSizeLimit
-        let sender = self.core.sender
-        try await sender.scatter(
-            sorted, timeout: self.timeout(timeout), isWrite: true, concurrency: self.configuration.maximumConcurrency,
-            split: { pairs, call async throws(TiKVError) in
-                try await sender.group(pairs, by: { $0.key }, chunks: { RawBatch.chunks($0, bytes: limit) }, &call)
-            },
-            deliver: { pairs, region, call async throws(TiKVError) -> Bool? in
-                var request = Kvrpcpb_RawBatchPutRequest()
-                request.pairs = pairs.map { pair in
-                    var message = Kvrpcpb_KvPair()
-                    message.key = Data(pair.key)
-                    message.value = Data(pair.value)
-                    return message
-                }
-                request.cf = family
-                guard let response = try await sender.deliver(TikvpbTikvRPC.rawBatchPut, &request, to: region, &call)
-                else { return nil }
-                try Self.check(response)
-                return true
-            },
-            collect: { _ in })
+        let seconds = try self.seconds(ttl)
+        let entries = pairs.lazy.map { RawBatch.Entry(key: $0.key.bytes, value: $0.value.bytes, seconds: seconds) }
+        try await self.batchPut(RawBatch.sorted(entries), columnFamily, timeout)
     }
 
     /// Sets the values of many keys, written as a list: `[("a", "1"), ("b", "2")]`.
@@ -99,13 +78,69 @@ extension RawClient {
     ///
     /// - Parameters:
     ///   - pairs: keys, none of them empty, and values; of several for one key the last is written.
+    ///   - ttl: after how long the values are gone, as with `put`; nil, the default, is never.
     ///   - columnFamily: where to write; the client's own by default.
     ///   - timeout: the time for all of the call; the client's own by default.
     /// - Throws: ``TiKVError``.
     public func batchPut(
-        _ pairs: [KeyValue], columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+        _ pairs: [KeyValue], ttl: Duration? = nil, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
     ) async throws(TiKVError) {
-        try await self.batchPut(pairs.lazy.map { $0 }, columnFamily: columnFamily, timeout: timeout)
+        try await self.batchPut(pairs.lazy.map { $0 }, ttl: ttl, columnFamily: columnFamily, timeout: timeout)
+    }
+
+    /// Sets the values of many keys, each with a time to live of its own.
+    ///
+    /// The same as the form that takes pairs in all else.
+    ///
+    /// - Parameters:
+    ///   - entries: keys, none of them empty, values, and their times to live; of several for one key the last is written.
+    ///   - columnFamily: where to write; the client's own by default.
+    ///   - timeout: the time for all of the call; the client's own by default.
+    /// - Throws: ``TiKVError``.
+    public func batchPut(
+        _ entries: some Sequence<RawEntry>, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError) {
+        var checked: [RawBatch.Entry] = []
+        for entry in entries {
+            checked.append(
+                RawBatch.Entry(
+                    key: entry.key.bytes, value: entry.value.bytes, seconds: try self.seconds(entry.ttl)))
+        }
+        try await self.batchPut(RawBatch.sorted(checked), columnFamily, timeout)
+    }
+
+    private func batchPut(
+        _ sorted: [RawBatch.Entry], _ columnFamily: ColumnFamily?, _ timeout: Duration?
+    ) async throws(TiKVError) {
+        for entry in sorted { try self.validate(Key(entry.key)) }
+        let family = try self.wireName(columnFamily)
+        guard !sorted.isEmpty else { return }
+        let limit = self.configuration.batchPutSizeLimit
+        let isAtomic = self.configuration.isAtomic
+        let sender = self.core.sender
+        try await sender.scatter(
+            sorted, timeout: self.timeout(timeout), isWrite: true, concurrency: self.configuration.maximumConcurrency,
+            split: { entries, call async throws(TiKVError) in
+                try await sender.group(entries, by: { $0.key }, chunks: { RawBatch.chunks($0, bytes: limit) }, &call)
+            },
+            deliver: { entries, region, call async throws(TiKVError) -> Bool? in
+                var request = Kvrpcpb_RawBatchPutRequest()
+                request.pairs = entries.map { entry in
+                    var message = Kvrpcpb_KvPair()
+                    message.key = Data(entry.key)
+                    message.value = Data(entry.value)
+                    return message
+                }
+                // One for all, or one for each. None at all is for ever, which stores without time to live know too.
+                if entries.contains(where: { $0.seconds > 0 }) { request.ttls = entries.map(\.seconds) }
+                request.forCas = isAtomic
+                request.cf = family
+                guard let response = try await sender.deliver(TikvpbTikvRPC.rawBatchPut, &request, to: region, &call)
+                else { return nil }
+                try Self.check(response)
+                return true
+            },
+            collect: { _ in })
     }
 
     /// Removes many keys; those without a value don't matter.
@@ -123,8 +158,9 @@ extension RawClient {
     ) async throws(TiKVError) {
         let sorted = try self.prepare(keys)
         guard !sorted.isEmpty else { return }
-        let family = self.wireName(columnFamily)
+        let family = try self.wireName(columnFamily)
         let limit = self.configuration.batchKeyLimit
+        let isAtomic = self.configuration.isAtomic
         let sender = self.core.sender
         try await sender.scatter(
             sorted, timeout: self.timeout(timeout), isWrite: true, concurrency: self.configuration.maximumConcurrency,
@@ -133,43 +169,10 @@ extension RawClient {
             },
             deliver: { keys, region, call async throws(TiKVError) -> Bool? in
                 var request = Kvrpcpb_RawBatchDeleteRequest()
+                request.forCas = isAtomic
                 request.keys = keys.map { Data($0) }
                 request.cf = family
                 guard let response = try await sender.deliver(TikvpbTikvRPC.rawBatchDelete, &request, to: region, &call)
-                else { return nil }
-                try Self.check(response)
-                return true
-            },
-            collect: { _ in })
-    }
-
-    /// Removes all keys of a range, region by region.
-    ///
-    /// Not atomic: when this throws, any of the keys may have been removed
-    /// (``TiKVError/isOutcomeUnknown`` says whether one may). An empty range removes nothing.
-    ///
-    /// - Parameters:
-    ///   - range: the keys; `.everything` is taken at its word.
-    ///   - columnFamily: where to write; the client's own by default.
-    ///   - timeout: the time for all of the call; the client's own by default.
-    /// - Throws: ``TiKVError``; ``TiKVError/Code/invalidArgument`` where the range's end lies before its start.
-    public func deleteRange(
-        _ range: KeyRange, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
-    ) async throws(TiKVError) {
-        try Self.validate(range)
-        guard !range.isEmpty else { return }
-        let family = self.wireName(columnFamily)
-        let sender = self.core.sender
-        try await sender.scatter(
-            KeySpan(start: range.start.bytes, end: range.end.bytes), timeout: self.timeout(timeout), isWrite: true,
-            concurrency: self.configuration.maximumConcurrency,
-            split: { span, call async throws(TiKVError) in try await sender.regions(of: span, &call) },
-            deliver: { span, region, call async throws(TiKVError) -> Bool? in
-                var request = Kvrpcpb_RawDeleteRangeRequest()
-                request.startKey = Data(span.start)
-                request.endKey = Data(span.end)
-                request.cf = family
-                guard let response = try await sender.deliver(TikvpbTikvRPC.rawDeleteRange, &request, to: region, &call)
                 else { return nil }
                 try Self.check(response)
                 return true

@@ -4,7 +4,6 @@
 public import Logging
 import NIOCore
 public import ServiceLifecycle
-import SwiftProtobuf
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -62,7 +61,7 @@ public final class RawClient: Sendable {
             }
             endpoints.append(address)
         }
-        self.core = try ClientCore(pd: endpoints, configuration: configuration, logger: logger)
+        self.core = try ClientCore(.raw, pd: endpoints, configuration: configuration, logger: logger)
     }
 
     /// Runs a client for as long as `body` takes, and closes it.
@@ -101,7 +100,7 @@ public final class RawClient: Sendable {
         try self.validate(key)
         var request = Kvrpcpb_RawGetRequest()
         request.key = Data(key.bytes)
-        request.cf = self.wireName(columnFamily)
+        request.cf = try self.wireName(columnFamily)
         let response = try await self.core.sender.send(
             TikvpbTikvRPC.rawGet, request, key: key.bytes, timeout: self.timeout(timeout), isWrite: false)
         try Self.check(response)
@@ -113,17 +112,21 @@ public final class RawClient: Sendable {
     /// - Parameters:
     ///   - key: not empty.
     ///   - value: may have no bytes.
+    ///   - ttl: after how long the value is gone, in whole seconds, of which a part counts as one; nil, the default, is
+    ///     never. Replaces what the key had before. Needs an ``APIVersion`` with it.
     ///   - columnFamily: where to write; the client's own by default.
     ///   - timeout: the time for all of the call; the client's own by default.
     /// - Throws: ``TiKVError``; see its ``TiKVError/isOutcomeUnknown``.
     public func put(
-        _ key: Key, value: Value, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
+        _ key: Key, value: Value, ttl: Duration? = nil, columnFamily: ColumnFamily? = nil, timeout: Duration? = nil
     ) async throws(TiKVError) {
         try self.validate(key)
         var request = Kvrpcpb_RawPutRequest()
         request.key = Data(key.bytes)
         request.value = Data(value.bytes)
-        request.cf = self.wireName(columnFamily)
+        request.ttl = try self.seconds(ttl)
+        request.forCas = self.configuration.isAtomic
+        request.cf = try self.wireName(columnFamily)
         let response = try await self.core.sender.send(
             TikvpbTikvRPC.rawPut, request, key: key.bytes, timeout: self.timeout(timeout), isWrite: true)
         try Self.check(response)
@@ -142,7 +145,8 @@ public final class RawClient: Sendable {
         try self.validate(key)
         var request = Kvrpcpb_RawDeleteRequest()
         request.key = Data(key.bytes)
-        request.cf = self.wireName(columnFamily)
+        request.forCas = self.configuration.isAtomic
+        request.cf = try self.wireName(columnFamily)
         let response = try await self.core.sender.send(
             TikvpbTikvRPC.rawDelete, request, key: key.bytes, timeout: self.timeout(timeout), isWrite: true)
         try Self.check(response)
@@ -161,45 +165,6 @@ extension RawClient: Service {
     /// - Throws: ``TiKVError/Code/clientAlreadyRunning`` or ``TiKVError/Code/clientClosed``.
     public func run() async throws {
         try await self.core.run()
-    }
-}
-
-// MARK: - Arguments
-
-extension RawClient {
-    func timeout(_ timeout: Duration?) -> Duration {
-        timeout ?? self.core.configuration.requestTimeout
-    }
-
-    /// TiKV takes no name for the default family.
-    func wireName(_ family: ColumnFamily?) -> String {
-        let family = family ?? self.configuration.columnFamily
-        return family == .default ? "" : family.name
-    }
-
-    func validate(_ key: Key) throws(TiKVError) {
-        if key.isEmpty { throw TiKVError(.invalidArgument, "a key must not be empty") }
-        if key.count > self.configuration.maximumKeySize {
-            throw TiKVError(
-                .invalidArgument,
-                "a key of \(key.count) bytes is over the limit of \(self.configuration.maximumKeySize) bytes")
-        }
-    }
-
-    static func validate(_ range: KeyRange) throws(TiKVError) {
-        if range.isReversed { throw TiKVError(.invalidArgument, "the range's end lies before its start") }
-    }
-
-    static func check(_ response: some RawResponse) throws(TiKVError) {
-        guard !response.error.isEmpty else { return }
-        throw TiKVError(.serverError, "the store answered with an error", detail: response.error)
-    }
-
-    /// Where the answer is pairs, TiKV says what went wrong with the whole request in one of them, which has no key.
-    static func check(_ pairs: [Kvrpcpb_KvPair]) throws(TiKVError) {
-        guard let error = pairs.first(where: { $0.hasError })?.error else { return }
-        let words = [error.abort, error.retryable].first { !$0.isEmpty }
-        throw TiKVError(.serverError, "the store answered with an error", detail: words ?? error.textFormatString())
     }
 }
 

@@ -35,7 +35,7 @@ extension RawClient {
     ) -> RawScan {
         RawScan(
             client: self, range: range, limit: limit, isReversed: reversed, isKeysOnly: keysOnly,
-            columnFamily: self.wireName(columnFamily), timeout: self.timeout(timeout))
+            columnFamily: columnFamily, timeout: self.timeout(timeout))
     }
 }
 
@@ -54,7 +54,7 @@ public struct RawScan: AsyncSequence, Sendable {
     let limit: Int?
     let isReversed: Bool
     let isKeysOnly: Bool
-    let columnFamily: String
+    let columnFamily: ColumnFamily?
     let timeout: Duration
 
     /// Starts reading at the beginning.
@@ -122,6 +122,7 @@ public struct RawScan: AsyncSequence, Sendable {
     /// Reads the next page, which may be empty where a region is.
     fileprivate func fetch(_ pager: inout RawScanPager) async throws(TiKVError) -> [Kvrpcpb_KvPair] {
         let sender = self.client.core.sender
+        let family = try self.client.wireName(self.columnFamily)
         var call = try await sender.begin(timeout: self.timeout, isWrite: false)
         defer { sender.lifecycle.end() }
         while true {
@@ -136,7 +137,7 @@ public struct RawScan: AsyncSequence, Sendable {
             request.limit = UInt32(page.limit)
             request.reverse = pager.isReversed
             request.keyOnly = self.isKeysOnly
-            request.cf = self.columnFamily
+            request.cf = family
             guard let response = try await sender.deliver(TikvpbTikvRPC.rawScan, &request, to: region, &call) else {
                 continue
             }

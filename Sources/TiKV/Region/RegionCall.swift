@@ -12,6 +12,10 @@ struct RegionCall: Sendable {
     let deadline: Deadline
     /// Whether the request changes anything, so that an answer that never came leaves its outcome unknown.
     let isWrite: Bool
+    /// Whether the request may be sent again where an earlier try may have taken effect: the same done twice is the same.
+    var isRepeatable = true
+    /// How keys look to the store.
+    var codec = KeyCodec.v1(.raw)
     var backoff = Backoff()
     /// Peers of the present region that have failed.
     var triedPeers: [UInt64] = []

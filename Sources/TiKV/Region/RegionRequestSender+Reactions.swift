@@ -44,8 +44,11 @@ extension RegionRequestSender {
             try await self.move(nil, &call)
             return nil
         case .undetermined:
-            // The requests sent here may be repeated: the last of the same writes decides.
             call.isOutcomeUnknown = true
+            guard call.isRepeatable else {
+                throw TiKVError(.regionUnavailable, "store \(store.id) does not know what became of the request")
+            }
+            // The last of the same writes decides.
             try await self.wait(.regionMiss, &call)
             return region
         case .fail(let code, let message):
@@ -77,17 +80,25 @@ extension RegionRequestSender {
         case .tryNextPeer(let isAddressSuspect):
             call.record(.storeUnreachable, failure, address: "\(store.address)")
             if isAddressSuspect { self.stores.forget(store) }
+            try Self.checkRepetition(call, failure)
             return try await self.nextPeer(of: region, .tikvRPC, &call)
         case .retry(let kind):
             call.record(
                 .serverIsBusy,
                 "store \(store.id) at \(store.address) has no room for the request (\(error.code)\(words))",
                 address: "\(store.address)")
+            try Self.checkRepetition(call, failure)
             try await self.wait(kind, &call)
             return region
         case .fail(let code, let message):
             throw TiKVError(code, message, detail: error.message, cause: error)
         }
+    }
+
+    /// Throws where a request that may have taken effect must not be sent again.
+    private static func checkRepetition(_ call: RegionCall, _ failure: String) throws(TiKVError) {
+        guard call.isOutcomeUnknown, !call.isRepeatable else { return }
+        throw TiKVError(.storeUnreachable, "no answer to a request that must not be sent twice: \(failure)")
     }
 
     /// Goes on to a peer of the region that has not failed yet; where all have, to what PD says.

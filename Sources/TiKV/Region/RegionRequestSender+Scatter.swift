@@ -22,17 +22,18 @@ extension RegionRequestSender {
     /// region that has changed. All of it under one deadline. The first failure cancels the rest.
     ///
     /// - Parameters:
+    ///   - isRepeatable: as for `send`.
     ///   - concurrency: how many pieces may be under way at once.
     ///   - split: cuts work into pieces, each for one region and small enough for one request.
     ///   - deliver: sends one piece; nil where it must be split again.
     ///   - collect: takes the results, in any order.
     func scatter<Work: Sendable, Output: Sendable>(
-        _ work: Work, timeout: Duration, isWrite: Bool, concurrency: Int,
+        _ work: Work, timeout: Duration, isWrite: Bool, isRepeatable: Bool = true, concurrency: Int,
         split: (Work, inout RegionCall) async throws(TiKVError) -> [(region: CachedRegion, work: Work)],
         deliver: @escaping @Sendable (Work, CachedRegion, inout RegionCall) async throws(TiKVError) -> Output?,
         collect: (Output) -> Void
     ) async throws(TiKVError) {
-        var call = try await self.begin(timeout: timeout, isWrite: isWrite)
+        var call = try await self.begin(timeout: timeout, isWrite: isWrite, isRepeatable: isRepeatable)
         defer { self.lifecycle.end() }
         var queue: [Piece<Work>] = []
         do throws(TiKVError) {

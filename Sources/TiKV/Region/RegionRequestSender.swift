@@ -14,6 +14,7 @@ final class RegionRequestSender: Sendable {
     let cache: RegionCache
     let stores: StoreConnections
     let lifecycle: ClientLifecycle
+    let codecs: CodecSource
     let clock: any TimeSource
     let random: @Sendable () -> Double
     let logger: Logger
@@ -23,8 +24,8 @@ final class RegionRequestSender: Sendable {
     let source: String
 
     init(
-        cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, clock: any TimeSource,
-        random: @escaping @Sendable () -> Double, interceptors: RPCInterceptorChain = .init(),
+        cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, codecs: CodecSource,
+        clock: any TimeSource, random: @escaping @Sendable () -> Double, interceptors: RPCInterceptorChain = .init(),
         source: RequestSource = .init(), logger: Logger
     ) {
         self.interceptors = interceptors
@@ -32,6 +33,7 @@ final class RegionRequestSender: Sendable {
         self.cache = cache
         self.stores = stores
         self.lifecycle = lifecycle
+        self.codecs = codecs
         self.clock = clock
         self.random = random
         self.logger = logger
@@ -40,10 +42,14 @@ final class RegionRequestSender: Sendable {
     // MARK: - One key
 
     /// Sends a request to the region that holds a key.
+    ///
+    /// - Parameter isRepeatable: false where doing it twice is not the same as doing it once, so that it must not be sent
+    ///   again once it may have taken effect.
     func send<Request: RegionRequest, Response: RegionResponse>(
-        _ method: RPCMethod<Request, Response>, _ request: Request, key: [UInt8], timeout: Duration, isWrite: Bool
+        _ method: RPCMethod<Request, Response>, _ request: Request, key: [UInt8], timeout: Duration, isWrite: Bool,
+        isRepeatable: Bool = true
     ) async throws(TiKVError) -> Response {
-        var call = try await self.begin(timeout: timeout, isWrite: isWrite)
+        var call = try await self.begin(timeout: timeout, isWrite: isWrite, isRepeatable: isRepeatable)
         defer { self.lifecycle.end() }
         do throws(TiKVError) {
             var request = request
@@ -57,9 +63,18 @@ final class RegionRequestSender: Sendable {
     }
 
     /// Begins a call, which must end with the lifecycle's `end()`: its time runs from here. Waits until the client runs.
-    func begin(timeout: Duration, isWrite: Bool) async throws(TiKVError) -> RegionCall {
-        let call = RegionCall(deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite)
+    func begin(
+        timeout: Duration, isWrite: Bool, isRepeatable: Bool = true
+    ) async throws(TiKVError) -> RegionCall {
+        var call = RegionCall(deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite)
+        call.isRepeatable = isRepeatable
         try await self.lifecycle.begin(deadline: call.deadline)
+        do throws(TiKVError) {
+            call.codec = try await self.codecs.codec(deadline: call.deadline)
+        } catch {
+            self.lifecycle.end()
+            throw error
+        }
         return call
     }
 
@@ -127,10 +142,21 @@ final class RegionRequestSender: Sendable {
 
     // MARK: - Delivering
 
-    /// Sends a request to a region, and again as long as it is this region that it should go to.
+    /// Sends a request to a region, and again as long as it is this region that it should go to. Its keys, and those of the
+    /// answer, are the application's.
     ///
     /// - Returns: nil where the request must be routed anew.
     func deliver<Request: RegionRequest, Response: RegionResponse>(
+        _ method: RPCMethod<Request, Response>, _ request: inout Request, to region: CachedRegion,
+        _ call: inout RegionCall
+    ) async throws(TiKVError) -> Response? {
+        guard call.codec.changesKeys else { return try await self.transmit(method, &request, to: region, &call) }
+        var encoded = call.codec.encode(request)
+        return try await self.transmit(method, &encoded, to: region, &call)
+    }
+
+    /// The same, with the keys as the store knows them in the request, and the application's in the answer.
+    private func transmit<Request: RegionRequest, Response: RegionResponse>(
         _ method: RPCMethod<Request, Response>, _ request: inout Request, to region: CachedRegion,
         _ call: inout RegionCall
     ) async throws(TiKVError) -> Response? {
@@ -140,6 +166,7 @@ final class RegionRequestSender: Sendable {
             let remaining = call.deadline.remaining(at: self.clock.now)
             guard remaining > .zero else { throw call.expired() }
             request.context = region.context
+            call.codec.stamp(&request.context)
             if call.sends > 0 { request.context.isRetryRequest = true }
             call.sends += 1
             request.context.requestSource = self.requestSource(call)
@@ -148,7 +175,12 @@ final class RegionRequestSender: Sendable {
                 method, request, options: CallOptions(timeout: remaining), to: store, &call)
             let next: CachedRegion?
             switch result {
-            case .success(let response):
+            case .success(var response):
+                do throws(KeyCodecError) {
+                    try call.codec.decode(&response)
+                } catch {
+                    throw TiKVError(error)
+                }
                 guard response.hasRegionError else { return response }
                 next = try await self.react(to: response.regionError, from: store, region, &call)
             case .failure(let error):

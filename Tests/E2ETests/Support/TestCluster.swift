@@ -12,6 +12,16 @@ enum TestCluster {
         return text.split(separator: ",").map(String.init)
     }()
 
+    /// The API version of a real cluster: `v1`, `v1ttl` or `v2`.
+    static let realVersion =
+        ProcessInfo.processInfo.environment["TIKV_API_VERSION"].flatMap { APIVersion($0) } ?? APIVersion.v1
+
+    /// The versions that tests of all of them can run with.
+    static var versions: [APIVersion] { self.hasControl ? [.v1, .v1ttl, .v2] : [self.realVersion] }
+
+    /// Those in which values may have a time to live.
+    static var versionsWithTimeToLive: [APIVersion] { self.versions.filter(\.hasTimeToLive) }
+
     /// Whether tests may change the cluster itself; where not, those that must are skipped.
     static var hasControl: Bool { self.realAddresses == nil }
 
@@ -43,12 +53,16 @@ enum TestCluster {
 
     /// Runs a test that needs nothing but a cluster.
     ///
-    /// - Parameter splits: where regions shall meet, within the test's own keys; a real cluster keeps its own bounds.
+    /// - Parameters:
+    ///   - splits: where regions shall meet, within the test's own keys; a real cluster keeps its own bounds.
+    ///   - configuration: its API version is the cluster's; a real one has its own.
     static func withSpace(
         splits: [[UInt8]] = [], configuration: ClientConfiguration = .init(), _ body: (Space) async throws -> Void
     ) async throws {
         let prefix = Array("swift-test/\(UInt64.random(in: .min ... .max))/".utf8)
         if let addresses = self.realAddresses {
+            var configuration = configuration
+            configuration.apiVersion = self.realVersion
             try await RawClient.withClient(pd: addresses, configuration: configuration) { client in
                 let space = Space(client: client, prefix: prefix)
                 do {
@@ -61,7 +75,10 @@ enum TestCluster {
             }
             return
         }
-        try await EmbeddedCluster.withCluster(.init(splitKeys: splits.map { prefix + $0 })) { cluster in
+        let version = EmbeddedCluster.APIVersion(configuration.apiVersion)
+        let embedded = EmbeddedCluster.Configuration(
+            splitKeys: splits.map { version.regionKey(forRaw: prefix + $0) }, apiVersion: version)
+        try await EmbeddedCluster.withCluster(embedded) { cluster in
             cluster.scatterLeaders()
             try await RawClient.withClient(pd: cluster.pdEndpoints, configuration: configuration) { client in
                 try await body(Space(client: client, prefix: prefix))
@@ -79,6 +96,22 @@ enum TestCluster {
                 try await body(client, cluster)
             }
         }
+    }
+}
+
+extension EmbeddedCluster.APIVersion {
+    /// What a cluster for clients of this version is set to.
+    init(_ version: APIVersion) {
+        self = version == .v2 ? .v2 : version == .v1ttl ? .v1ttl : .v1
+    }
+}
+
+extension ClientConfiguration {
+    /// For raw data, with all that a version has.
+    static func raw(
+        _ version: APIVersion, isAtomic: Bool = false, keyspace: String? = nil
+    ) -> ClientConfiguration {
+        ClientConfiguration(apiVersion: version, keyspace: keyspace, raw: .init(isAtomic: isAtomic))
     }
 }
 

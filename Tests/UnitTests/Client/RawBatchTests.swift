@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func chunksHaveAtMostSoManyBytes() {
-        func pair(_ size: Int) -> RawBatch.Pair { .init(key: [1], value: [UInt8](repeating: 0, count: size - 1)) }
+        func pair(_ size: Int) -> RawBatch.Entry { .init(key: [1], value: [UInt8](repeating: 0, count: size - 1)) }
         func sizes(_ pairs: [Int], _ limit: Int) -> [[Int]] {
             RawBatch.chunks(pairs.map { pair($0) }[...], bytes: limit).map { $0.map { $0.key.count + $0.value.count } }
         }

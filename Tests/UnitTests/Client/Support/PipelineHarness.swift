@@ -50,8 +50,9 @@ final class PipelineHarness: Sendable {
 
     init(
         _ regions: [RegionDescription], jumps: Bool = true, runs: Bool = true,
-        configuration: ClientConfiguration.RegionCache = .init(), interceptors: [any RPCInterceptor] = [],
-        source: RequestSource = .init(), onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }
+        configuration: ClientConfiguration.RegionCache = .init(), codec: KeyCodec = .v1(.raw),
+        interceptors: [any RPCInterceptor] = [], source: RequestSource = .init(),
+        onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }
     ) {
         let clock = VirtualClock(jumps: jumps)
         let script = Script()
@@ -60,8 +61,9 @@ final class PipelineHarness: Sendable {
         self.clock = clock
         self.regions = ModelRegions(regions)
         self.lifecycle = ClientLifecycle(clock: clock)
+        let codecs = CodecSource(codec, clock: clock)
         self.cache = RegionCache(
-            source: self.regions, configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 },
+            source: CodecRegionSource(source: self.regions, codecs: codecs), configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 },
             logger: logger)
         self.stores = StoreConnections(
             source: self.regions, clock: clock, logger: logger, onHealth: onHealth,
@@ -71,8 +73,8 @@ final class PipelineHarness: Sendable {
                 background.add(.closeRetired(number))
             })
         self.sender = RegionRequestSender(
-            cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, clock: clock, random: { 0.5 },
-            interceptors: RPCInterceptorChain(interceptors), source: source, logger: logger)
+            cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs, clock: clock,
+            random: { 0.5 }, interceptors: RPCInterceptorChain(interceptors), source: source, logger: logger)
         if runs { try? self.lifecycle.start() }
     }
 
