@@ -10,6 +10,7 @@ struct BenchLoad: Sendable {
     let inFlight: Int
     let keys: Int
     let valueSize: Int
+    let batchSize: Int
 
     enum End: Sendable {
         case elapsed(Duration)
@@ -61,10 +62,12 @@ struct BenchLoad: Sendable {
         }
         return BenchResult(
             operation: self.operation.rawValue,
+            keysPerOperation: self.operation == .get || self.operation == .put ? 1 : self.batchSize,
             inFlight: self.inFlight,
             duration: ContinuousClock.now - started,
             processorTime: ProcessorTime.now() - processorTime,
-            latencies: latencies
+            latencies: latencies,
+            peakMemory: ProcessMemory.peak()
         )
     }
 
@@ -79,21 +82,41 @@ struct BenchLoad: Sendable {
         let value = self.value
         var now = ContinuousClock.now
         while deadline.map({ now < $0 }) ?? true, budget?.take() ?? true {
-            let key = Self.key(Int.random(in: 0..<self.keys, using: &random))
+            let index = Int.random(in: 0..<self.keys, using: &random)
+            let batch = self.isBatch ? self.batch(from: index) : []
             let started = ContinuousClock.now
             switch self.operation {
             case .get:
-                guard try await client.get(key) != nil else {
-                    throw CommandFailure(
-                        "a key that was written is not there: \(ByteNotation.text.describe(key.bytes))")
-                }
+                try Self.check(try await client.get(Self.key(index)) == nil ? 0 : 1, of: 1)
             case .put:
-                try await client.put(key, value: value)
+                try await client.put(Self.key(index), value: value)
+            case .batchGet:
+                try Self.check(try await client.batchGet(batch).count, of: batch.count)
+            case .batchPut:
+                try await client.batchPut(batch.lazy.map { KeyValue($0, value) })
+            case .scan:
+                let start = index % (self.keys - self.batchSize + 1)
+                var count = 0
+                for try await _ in client.scan(Self.key(start)..., limit: self.batchSize) { count += 1 }
+                try Self.check(count, of: self.batchSize)
             }
             now = ContinuousClock.now
             latencies.record(now - started)
         }
         return latencies
+    }
+
+    private var isBatch: Bool { self.operation == .batchGet || self.operation == .batchPut }
+
+    /// Distinct keys from all over, so that every region has some.
+    private func batch(from index: Int) -> [Key] {
+        let step = self.keys / self.batchSize
+        return (0..<self.batchSize).map { Self.key((index + $0 * step) % self.keys) }
+    }
+
+    private static func check(_ found: Int, of expected: Int) throws {
+        guard found != expected else { return }
+        throw CommandFailure("of \(expected) keys that were written, \(found) are there")
     }
 
     private var value: Value {

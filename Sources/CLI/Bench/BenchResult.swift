@@ -4,10 +4,14 @@
 /// What one measurement found.
 struct BenchResult: Sendable {
     var operation: String
+    /// How many keys each operation reads or writes.
+    var keysPerOperation: Int
     var inFlight: Int
     var duration: Duration
     var processorTime: Duration
     var latencies: LatencyHistogram
+    /// The most memory that the process has had, in bytes.
+    var peakMemory: Int
 
     private var perSecond: Int { Readable.perSecond(self.latencies.count, in: self.duration) }
 
@@ -22,10 +26,18 @@ struct BenchResult: Sendable {
         return """
             raw \(self.operation), \(self.inFlight) in flight: \
             \(Readable.count(self.latencies.count)) in \(Readable.duration(self.duration))
-              throughput   \(Readable.count(self.perSecond))/s
+              throughput   \(Readable.count(self.perSecond))/s\(self.keysText)
               latency      \(latencies.joined(separator: ", ")), max \(Readable.duration(self.latencies.maximum))
-              client CPU   \(Self.rounded(self.processorMicroseconds)) µs for each\n
+              client CPU   \(Self.rounded(self.processorMicroseconds)) µs for each
+              peak memory  \(Readable.count(self.peakMemory / 1024)) KiB\n
             """
+    }
+
+    private var keysPerSecond: Int { self.perSecond * self.keysPerOperation }
+
+    private var keysText: String {
+        self.keysPerOperation == 1
+            ? "" : ", of \(Readable.count(self.keysPerOperation)) keys: \(Readable.count(self.keysPerSecond)) keys/s"
     }
 
     /// Times in microseconds.
@@ -34,7 +46,8 @@ struct BenchResult: Sendable {
             "\"\($0.0)_us\":\(Self.rounded(Self.microseconds(self.latencies.percentile($0.1))))"
         }
         let fields = [
-            "\"operation\":\"raw_\(self.operation)\"",
+            "\"operation\":\"raw_\(self.operation.replacing("-", with: "_"))\"",
+            "\"keys_per_operation\":\(self.keysPerOperation)",
             "\"in_flight\":\(self.inFlight)",
             "\"count\":\(self.latencies.count)",
             "\"seconds\":\(Self.rounded(self.duration / .seconds(1)))",
@@ -43,6 +56,7 @@ struct BenchResult: Sendable {
         let ends = [
             "\"max_us\":\(Self.rounded(Self.microseconds(self.latencies.maximum)))",
             "\"client_cpu_us\":\(Self.rounded(self.processorMicroseconds))",
+            "\"peak_memory_bytes\":\(self.peakMemory)",
         ]
         return "{" + (fields + latencies + ends).joined(separator: ",") + "}"
     }

@@ -15,6 +15,10 @@ struct ConnectionOptions: ParsableArguments {
         transform: parseSeconds)
     var timeout: Duration = .seconds(10)
 
+    @OptionGroup var version: APIVersionOption
+    @Option(name: .long, help: "The keyspace, with --api-version v2; DEFAULT by default.")
+    var keyspace: String?
+
     @OptionGroup var tls: TLSOptions
     @OptionGroup var logging: LoggingOptions
 
@@ -29,7 +33,25 @@ struct ConnectionOptions: ParsableArguments {
         guard self.timeout > .zero else {
             throw ValidationError("--timeout must be more than 0 seconds")
         }
+        guard self.keyspace == nil || self.version.apiVersion == .v2 else {
+            throw ValidationError("--keyspace needs --api-version v2")
+        }
     }
+}
+
+/// How a cluster keeps keys and values.
+struct APIVersionOption: ParsableArguments {
+    @Option(
+        name: .long,
+        help: "The cluster's API version: v1, v1ttl or v2; v1 by default.",
+        transform: { text in
+            guard let version = APIVersion(text) else {
+                throw ValidationError("'\(text)' is no API version; there are v1, v1ttl and v2")
+            }
+            return version
+        }
+    )
+    var apiVersion: APIVersion = .v1
 }
 
 /// What goes to standard error beside the outcome.

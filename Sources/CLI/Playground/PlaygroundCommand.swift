@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import TiKV
 import TiKVEmbedded
 import UnixSignals
 
@@ -20,9 +21,10 @@ struct PlaygroundCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The address to listen on.") var host = "127.0.0.1"
     @Option(
         name: .long,
-        help: "Where regions begin, keys by commas (text with escapes: \\x2c is a comma); may be repeated."
+        help: "Where regions begin, raw keys by commas (text with escapes: \\x2c is a comma); may be repeated."
     )
     var splitKeys: [String] = []
+    @OptionGroup var version: APIVersionOption
     @OptionGroup var tls: PlaygroundTLSOptions
     @OptionGroup var logging: LoggingOptions
 
@@ -43,7 +45,8 @@ struct PlaygroundCommand: AsyncParsableCommand {
         configuration.host = self.host
         configuration.pdPort = self.pdPort
         configuration.storeCount = self.stores
-        configuration.splitKeys = try self.parsedSplitKeys()
+        configuration.apiVersion = self.storeVersion
+        configuration.splitKeys = try self.parsedSplitKeys().map { self.storeVersion.regionKey(forRaw: $0) }
         configuration.tls = try self.tls.configuration(host: self.host)
         configuration.logger = self.logging.logger("playground")
         let stores = self.stores
@@ -53,6 +56,14 @@ struct PlaygroundCommand: AsyncParsableCommand {
             for await _ in signals {
                 break
             }
+        }
+    }
+
+    private var storeVersion: EmbeddedCluster.APIVersion {
+        switch self.version.apiVersion {
+        case .v2: .v2
+        case .v1ttl: .v1ttl
+        default: .v1
         }
     }
 

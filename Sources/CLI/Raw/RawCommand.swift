@@ -13,7 +13,7 @@ struct RawCommand: AsyncParsableCommand {
             """,
         subcommands: [
             RawGetCommand.self, RawPutCommand.self, RawDeleteCommand.self, RawScanCommand.self, RawImportCommand.self,
-            RawDeleteRangeCommand.self,
+            RawDeleteRangeCommand.self, RawTTLCommand.self, RawCASCommand.self, RawChecksumCommand.self,
         ]
     )
 }

@@ -20,7 +20,8 @@ final class ClientCore: Sendable {
     /// - Parameter mode: what kind of data the client is for.
     /// - Throws: `invalidArgument` where the TLS configuration cannot work.
     init(
-        _ mode: Keyspace.Mode, pd endpoints: [PeerAddress], configuration: ClientConfiguration, clock: any TimeSource = SystemTimeSource(),
+        _ mode: Keyspace.Mode, pd endpoints: [PeerAddress], configuration: ClientConfiguration,
+        clock: any TimeSource = SystemTimeSource(),
         logger: Logger
     ) throws(TiKVError) {
         let random: @Sendable () -> Double = { Double.random(in: 0..<1) }

@@ -85,7 +85,8 @@ extension RawClient {
         try self.validate(key)
         guard self.configuration.isAtomic else {
             throw TiKVError(
-                .invalidArgument, "compare-and-swap needs ClientConfiguration.raw.isAtomic, here and in all other writers")
+                .invalidArgument,
+                "compare-and-swap needs ClientConfiguration.raw.isAtomic, here and in all other writers")
         }
         var request = request
         request.key = Data(key.bytes)

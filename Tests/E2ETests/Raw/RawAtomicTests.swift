@@ -60,7 +60,8 @@ import TiKVEmbedded
                 #expect(cluster.requestCount("RawCompareAndSwap") == before + 1)
             }
             // Refusals say that nothing was done.
-            cluster.inject(.regionError(.serverIsBusy(backoffMilliseconds: 1)), into: .init(rpc: "RawCompareAndSwap"), times: 3)
+            cluster.inject(
+                .regionError(.serverIsBusy(backoffMilliseconds: 1)), into: .init(rpc: "RawCompareAndSwap"), times: 3)
             #expect(try await client.compareAndSwap("k", expected: "0", value: "1").isSwapped)
         }
     }

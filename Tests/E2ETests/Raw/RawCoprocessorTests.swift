@@ -52,7 +52,9 @@ struct RawCoprocessorTests {
         try await TestCluster.withControl(.init(coprocessorPlugins: [Self.list])) { client, _ in
             func error(_ name: String, _ version: String, _ data: String = "") async -> TiKVError? {
                 await failure {
-                    try await client.coprocessor(name, version: version, ranges: [.everything]) { _, _ in Array(data.utf8) }
+                    try await client.coprocessor(name, version: version, ranges: [.everything]) { _, _ in
+                        Array(data.utf8)
+                    }
                 }
             }
             #expect(await error("list", "*") == nil)

@@ -39,7 +39,8 @@ struct RawKeyspaceTests {
         for (stores, version) in pairs {
             try await TestCluster.withControl(.init(apiVersion: stores), configuration: .raw(version)) { client, _ in
                 let errors = [
-                    await failure { try await client.get("k") }, await failure { try await client.put("k", value: "v") },
+                    await failure { try await client.get("k") },
+                    await failure { try await client.put("k", value: "v") },
                     await failure { try await client.batchGet(["k"]) },
                     await failure { for try await _ in client.scan(.everything) {} },
                 ]
@@ -72,7 +73,8 @@ struct RawKeyspaceTests {
             version.regionKey(forRaw: []), version.regionKey(forRaw: Array("m".utf8)),
             version.regionKey(forRaw: [], keyspaceID: 1), version.regionKey(forTransactional: Array("a".utf8)),
         ]
-        try await TestCluster.withControl(.init(splitKeys: splits, apiVersion: version), configuration: .raw(.v2)) { client, cluster in
+        try await TestCluster.withControl(.init(splitKeys: splits, apiVersion: version), configuration: .raw(.v2)) {
+            client, cluster in
             try await client.batchPut([("a", "1"), ("m", "2"), ("z", "3")])
             var keys: [Key] = []
             for try await (key, _) in client.scan(.everything) { keys.append(key) }

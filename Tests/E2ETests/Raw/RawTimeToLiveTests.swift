@@ -34,7 +34,9 @@ import TiKVEmbedded
         }
     }
 
-    @Test(arguments: TestCluster.versionsWithTimeToLive) func withoutATimeTheyLiveForever(version: APIVersion) async throws {
+    @Test(arguments: TestCluster.versionsWithTimeToLive) func withoutATimeTheyLiveForever(
+        version: APIVersion
+    ) async throws {
         try await TestCluster.withSpace(configuration: .raw(version)) { space in
             let key = space.key("k")
             #expect(try await space.client.timeToLive(of: key) == nil)
@@ -71,7 +73,9 @@ import TiKVEmbedded
             #expect(try await client.putIfAbsent("k", value: "2") == "1")
             cluster.advanceClock(by: .seconds(20))
             // What has expired is not there.
-            #expect(try await client.compareAndSwap("k", expected: "1", value: "3") == .init(isSwapped: false, previous: nil))
+            #expect(
+                try await client.compareAndSwap("k", expected: "1", value: "3")
+                    == .init(isSwapped: false, previous: nil))
             #expect(try await client.compareAndSwap("k", expected: nil, value: "3", ttl: .seconds(50)).isSwapped)
             let left = try #require(try await client.timeToLive(of: "k")?.remaining)
             #expect(left > .seconds(40) && left <= .seconds(50))

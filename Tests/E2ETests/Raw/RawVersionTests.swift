@@ -24,7 +24,9 @@ import TiKVEmbedded
             try await space.client.put(keys[0], value: "0")
             #expect(try await space.client.get(keys[0]) == "0")
             try await space.client.batchPut(keys.map { ($0, Value($0.bytes)) })
-            #expect(try await space.client.batchGet(keys) == Dictionary(uniqueKeysWithValues: keys.map { ($0, Value($0.bytes)) }))
+            #expect(
+                try await space.client.batchGet(keys)
+                    == Dictionary(uniqueKeysWithValues: keys.map { ($0, Value($0.bytes)) }))
             try await space.client.batchDelete(Array(keys.prefix(3)))
             try await space.client.delete(keys[3])
             #expect(Set(try await space.client.batchGet(keys).keys) == Set(keys.dropFirst(4)))
@@ -62,7 +64,9 @@ import TiKVEmbedded
         guard TestCluster.hasControl else { return }
         try await self.withSpace(version) { space in
             // At the very ends of what may be a key.
-            let keys: [Key] = [[0], [0, 0], space.key("a"), space.key("z"), [0xff], Key([UInt8](repeating: 0xff, count: 90))]
+            let keys: [Key] = [
+                [0], [0, 0], space.key("a"), space.key("z"), [0xff], Key([UInt8](repeating: 0xff, count: 90)),
+            ]
             try await space.client.batchPut(keys.map { ($0, "v") })
             var found: [Key] = []
             for try await (key, _) in space.client.scan(.everything, reversed: isReversed) { found.append(key) }
@@ -140,7 +144,8 @@ import TiKVEmbedded
         let splits = (1..<20).map { Array("key@\(100_000 + $0 * 1024)".utf8) }
         try await self.withSpace(version, splits: splits) { space in
             let names = (0..<20_480).map { Array("key@\(100_000 + $0)".utf8) }
-            try await space.client.batchPut(names.map { (space.key($0), Value("v" + String(decoding: $0, as: UTF8.self))) })
+            try await space.client.batchPut(
+                names.map { (space.key($0), Value("v" + String(decoding: $0, as: UTF8.self))) })
             // Stores hash keys as they know them, in API V2 with the prefix of the keyspace.
             let prefix: [UInt8] = version == .v2 ? [0x72, 0, 0, 0] : []
             func expected(_ names: some Sequence<[UInt8]>) -> RawChecksum {
@@ -166,12 +171,15 @@ import TiKVEmbedded
         configuration.raw.scanPageSize = 4
         try await TestCluster.withSpace(splits: Self.splits, configuration: configuration) { space in
             var model = ModelMap()
-            for number in 0..<120 { model.put(Array("\(UnicodeScalar(UInt8(0x61 + number % 26)))\(number)".utf8), [UInt8(number)]) }
+            for number in 0..<120 {
+                model.put(Array("\(UnicodeScalar(UInt8(0x61 + number % 26)))\(number)".utf8), [UInt8(number)])
+            }
             try await space.client.batchPut(model.values.map { (space.key($0.key), Value($0.value)) })
             var random = SeededRandom(11)
             func bound() -> [UInt8] {
                 Int.random(in: 0..<5, using: &random) == 0
-                    ? [] : (model.values.keys.randomElement(using: &random) ?? []) + (Bool.random(using: &random) ? [] : [0])
+                    ? []
+                    : (model.values.keys.randomElement(using: &random) ?? []) + (Bool.random(using: &random) ? [] : [0])
             }
             for limit in [0, 1, 3, 4, 9, 1000] {
                 // Some of them overlap, some are empty, some reach to the end.
@@ -187,7 +195,8 @@ import TiKVEmbedded
                         == bounds.map { model.keys($0, $1, limit: limit, reversed: isReversed) })
                 #expect(found.joined().allSatisfy { $0.value.bytes == model.values[space.name($0.key)] })
             }
-            let keys = try await space.client.batchScan([space.range], limit: 1000, reversed: isReversed, keysOnly: true)
+            let keys = try await space.client.batchScan(
+                [space.range], limit: 1000, reversed: isReversed, keysOnly: true)
             #expect(keys[0].count == 120 && keys[0].allSatisfy { $0.value.isEmpty })
             #expect(try await space.client.batchScan([], limit: 3).isEmpty)
         }

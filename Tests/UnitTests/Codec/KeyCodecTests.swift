@@ -43,7 +43,10 @@ import TiKVPD
             (KeySpan(start: [], end: []), KeySpan(start: Samples.prefix, end: Samples.end)),
             (KeySpan(start: [], end: [0x7a]), KeySpan(start: Samples.prefix, end: Samples.prefix + [0x7a])),
             (KeySpan(start: [0x61], end: []), KeySpan(start: Samples.prefix + [0x61], end: Samples.end)),
-            (KeySpan(start: [0x61], end: [0x7a]), KeySpan(start: Samples.prefix + [0x61], end: Samples.prefix + [0x7a])),
+            (
+                KeySpan(start: [0x61], end: [0x7a]),
+                KeySpan(start: Samples.prefix + [0x61], end: Samples.prefix + [0x7a])
+            ),
         ]
         for (plain, encoded) in spans {
             #expect(codec.encode(plain) == encoded)
@@ -155,7 +158,8 @@ import TiKVPD
         let after = ["", "a", "b", "c"].map { self.bound(Samples.end, $0) }
         let letters: [[UInt8]] = [[0x61], [0x62], [0x63]]
         #expect(try codec.decodeBucketKeys(before + inside + after) == [[]] + letters + [[]])
-        #expect(try codec.decodeBucketKeys(before + [self.bound(Samples.prefix)] + inside + [[]]) == [[]] + letters + [[]])
+        #expect(
+            try codec.decodeBucketKeys(before + [self.bound(Samples.prefix)] + inside + [[]]) == [[]] + letters + [[]])
         #expect(
             try codec.decodeBucketKeys([[]] + before + [self.bound(Samples.prefix)] + inside + [[]])
                 == [[]] + letters + [[]])

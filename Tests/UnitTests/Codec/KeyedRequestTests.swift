@@ -185,7 +185,9 @@ import TiKVProto
         #expect(try self.encoded(Kvrpcpb_PrepareFlashbackToVersionRequest()) { [$0.startKey, $0.endKey] } == range)
         #expect(try self.encoded(Kvrpcpb_UnsafeDestroyRangeRequest()) { [$0.startKey, $0.endKey] } == range)
         #expect(
-            try self.encoded(Kvrpcpb_SplitRegionRequest.with { $0.splitKeys = [self.a] }) { $0.splitKeys + [$0.splitKey] }
+            try self.encoded(Kvrpcpb_SplitRegionRequest.with { $0.splitKeys = [self.a] }) {
+                $0.splitKeys + [$0.splitKey]
+            }
                 == [encodedA, Data()])
         #expect(try self.encoded(Kvrpcpb_MvccGetByKeyRequest.with { $0.key = self.a }) { [$0.key] } == [encodedA])
         #expect(

@@ -212,7 +212,8 @@ import TiKVProto
             $0.key = Samples.encoded("k")
             $0.value = Samples.key("v")
         }
-        #expect(try self.decoded(Kvrpcpb_RawBatchGetResponse.with { $0.pairs = [pair] }).pairs[0].key == Samples.key("k"))
+        #expect(
+            try self.decoded(Kvrpcpb_RawBatchGetResponse.with { $0.pairs = [pair] }).pairs[0].key == Samples.key("k"))
         #expect(try self.decoded(Kvrpcpb_RawScanResponse.with { $0.kvs = [pair] }).kvs[0].key == Samples.key("k"))
         #expect(try self.decoded(Kvrpcpb_RawBatchScanResponse.with { $0.kvs = [pair] }).kvs[0].key == Samples.key("k"))
     }

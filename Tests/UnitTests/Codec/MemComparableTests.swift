@@ -58,7 +58,8 @@ import TiKVOrderedMap
         var random = SeededRandom(seed: seed)
         for _ in 0..<2000 {
             var bytes = MemComparable.encode(Self.key(&random))
-            bytes[Int.random(in: 0..<bytes.count, using: &random)] = [0, 1, 0xf7, 0xf8, 0xff].randomElement(using: &random) ?? 0
+            bytes[Int.random(in: 0..<bytes.count, using: &random)] =
+                [0, 1, 0xf7, 0xf8, 0xff].randomElement(using: &random) ?? 0
             if let key = MemComparable.decode(bytes) { #expect(MemComparable.encode(key) == bytes) }
         }
     }

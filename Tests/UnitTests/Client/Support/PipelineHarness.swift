@@ -63,7 +63,8 @@ final class PipelineHarness: Sendable {
         self.lifecycle = ClientLifecycle(clock: clock)
         let codecs = CodecSource(codec, clock: clock)
         self.cache = RegionCache(
-            source: CodecRegionSource(source: self.regions, codecs: codecs), configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 },
+            source: CodecRegionSource(source: self.regions, codecs: codecs), configuration: configuration,
+            maximumKeySize: 16, clock: clock, random: { 0.5 },
             logger: logger)
         self.stores = StoreConnections(
             source: self.regions, clock: clock, logger: logger, onHealth: onHealth,
