@@ -14,12 +14,12 @@ struct RawSizeTests {
         let splits = (1..<100).map { Array(Self.name($0 * 100).utf8) }
         try await TestCluster.withControl(.init(splitKeys: splits)) { client, cluster in
             cluster.scatterLeaders()
-            let pairs = (0..<10_000).map { (Key(Self.name($0)), Value("\($0)")) }
+            let pairs = (0..<10_000).map { KeyValue(Key(Self.name($0)), Value("\($0)")) }
             try await client.batchPut(pairs)
             let (scans, lookUps) = (cluster.requestCount("ScanRegions"), cluster.requestCount("GetRegion"))
-            let keys = pairs.map(\.0).shuffled()
+            let keys = pairs.map(\.key).shuffled()
             let found = try await client.batchGet(keys + [Key("absent")])
-            #expect(found == Dictionary(uniqueKeysWithValues: pairs))
+            #expect(found == Dictionary(uniqueKeysWithValues: pairs.map { ($0.key, $0.value) }))
             // One request a region, and none to PD, which was asked when the keys were written.
             #expect(cluster.requestCount("RawBatchGet") == 100)
             #expect(cluster.requestCount("ScanRegions") == scans)
@@ -34,7 +34,7 @@ struct RawSizeTests {
         let splits = (1..<4).map { Array(Self.name($0 * 10_000).utf8) }
         try await TestCluster.withControl(.init(splitKeys: splits), configuration: configuration) { client, cluster in
             let count = 40_000
-            try await client.batchPut((0..<count).lazy.map { (Key(Self.name($0)), Value("\($0)")) })
+            try await client.batchPut((0..<count).lazy.map { KeyValue(Key(Self.name($0)), Value("\($0)")) })
             var found = 0
             for try await (key, value) in client.scan(.everything, reversed: isReversed) {
                 let number = isReversed ? count - 1 - found : found

@@ -10,7 +10,7 @@ import TiKVEmbedded
     private static let splits: [[UInt8]] = [Array("b".utf8), Array("m".utf8), Array("m5".utf8), Array("x".utf8)]
 
     private func withSpace(
-        _ version: APIVersion, isAtomic: Bool = false, splits: [[UInt8]] = splits,
+        _ version: APIVersion, isAtomic: Bool = false, splits: [[UInt8]] = Self.splits,
         _ body: (TestCluster.Space) async throws -> Void
     ) async throws {
         try await TestCluster.withSpace(

@@ -101,7 +101,7 @@ enum TestCluster {
 
 extension EmbeddedCluster.APIVersion {
     /// What a cluster for clients of this version is set to.
-    init(_ version: APIVersion) {
+    init(_ version: TiKV.APIVersion) {
         self = version == .v2 ? .v2 : version == .v1ttl ? .v1ttl : .v1
     }
 }

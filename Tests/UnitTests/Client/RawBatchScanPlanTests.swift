@@ -25,7 +25,7 @@ import TiKVPD
     /// What TiKV answers: the pairs of each page in turn, each page to its end, or to where the next one begins.
     private func answer(_ request: [RawBatchScanPlan.Part], _ keys: [[UInt8]], isReversed: Bool) -> [[UInt8]] {
         let limit = request.map(\.page.limit).max() ?? 0
-        return request.enumerated().flatMap { index, part in
+        return request.enumerated().flatMap { index, part -> ArraySlice<[UInt8]> in
             let start = part.page.startKey
             var end = part.page.endKey
             if end.isEmpty, index + 1 < request.count { end = request[index + 1].page.startKey }

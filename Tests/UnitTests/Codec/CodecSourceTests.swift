@@ -63,7 +63,7 @@ import TiKVPD
         #expect(keyspaces.names == ["accounts"])
     }
 
-    @Test(arguments: [nil, ""]) func withoutANameItIsTheDefaultKeyspace(name: String?) async throws {
+    @Test(arguments: [nil, ""] as [String?]) func withoutANameItIsTheDefaultKeyspace(name: String?) async throws {
         let keyspaces = Keyspaces([.success(KeyspaceEntry(id: 0, name: "DEFAULT", isEnabled: true))])
         let codec = try await self.source(keyspaces, .v2, name).codec(deadline: self.deadline)
         #expect(codec.keyspace?.prefix == [0x72, 0, 0, 0])

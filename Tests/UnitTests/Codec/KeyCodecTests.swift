@@ -1,6 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Testing
 import TiKVOrderedMap
 import TiKVPD
@@ -90,7 +91,7 @@ import TiKVPD
         for (start, end) in [
             ([], self.bound(Samples.prefix)), (self.bound(Samples.previousPrefix), self.bound(Samples.prefix)),
             (self.bound(Samples.end), []), (self.bound(Samples.end, "a"), self.bound(Samples.end, "b")),
-        ] {
+        ] as [([UInt8], [UInt8])] {
             #expect(throws: KeyCodecError.outsideOfKeyspace) { try decoded(start, end) }
         }
     }

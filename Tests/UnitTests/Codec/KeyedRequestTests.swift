@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import SwiftProtobuf
 import Testing
 import TiKVProto
 
@@ -19,8 +20,8 @@ import TiKVProto
         #expect(encoded.context.keyspaceID == Samples.id)
         #expect(encoded.context.keyspaceName == "accounts")
         // Outside of API V2 nothing changes.
-        #expect(KeyCodec.v1(.raw).encode(request) == request)
-        #expect(KeyCodec.v1(.transaction).encode(request) == request)
+        #expect(KeyCodec.v1(.raw).encode(request).isEqualTo(message: request))
+        #expect(KeyCodec.v1(.transaction).encode(request).isEqualTo(message: request))
         return keys(encoded)
     }
 

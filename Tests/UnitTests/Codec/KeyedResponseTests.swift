@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import SwiftProtobuf
 import Testing
 import TiKVProto
 
@@ -14,7 +15,7 @@ import TiKVProto
         // Nothing changes for raw data outside of API V2.
         var same = response
         try KeyCodec.v1(.raw).decode(&same)
-        #expect(same == response)
+        #expect(same.isEqualTo(message: response))
         var decoded = response
         try Samples.codec().decode(&decoded)
         return decoded

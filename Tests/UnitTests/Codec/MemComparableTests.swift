@@ -25,7 +25,7 @@ import TiKVOrderedMap
         [0, 0, 0, 0, 0, 0, 0, 0, 0xf6], [1, 2, 3, 4, 0, 0, 1, 0, 0xfb], [1, 2, 3, 4, 5, 6, 7, 8, 0xff],
         [1, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0, 0, 0, 0, 0, 0, 0, 0, 0xf7],
         [1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0, 0, 0, 0, 0, 0, 0, 0],
-    ])
+    ] as [[UInt8]])
     func whatIsNoEncodingIsNotDecoded(bytes: [UInt8]) {
         #expect(MemComparable.decode(bytes) == nil)
     }

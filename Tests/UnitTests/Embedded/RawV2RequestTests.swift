@@ -1,6 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftProtobuf
 import Testing
 import TiKVProto
 
@@ -161,7 +162,7 @@ import Foundation
             $0.context = self.context(model)
             $0.key = Self.key("m")
         }
-        do {
+        do throws(StorageError) {
             _ = try model.rawGet(get, on: 1, now: 0)
             Issue.record("the key is in another region")
         } catch {
