@@ -16,7 +16,8 @@ import TiKVEmbedded
             #expect(await failure { try await space.client.putIfAbsent(key, value: "v") }?.code == .invalidArgument)
             let delete = await failure { try await space.client.compareAndDelete(key, expected: "v") }
             #expect(delete?.code == .invalidArgument)
-            #expect(try await space.client.get(key) == nil)
+            let stored = try await space.client.get(key)
+            #expect(stored == nil)
         }
     }
 

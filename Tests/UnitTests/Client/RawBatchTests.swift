@@ -12,7 +12,10 @@ import Testing
     }
 
     @Test func ofSeveralPairsForAKeyTheLastCounts() {
-        let pairs: [KeyValue] = [("b", "1"), ("a", "2"), ("b", "3")]
+        let pairs: [RawBatch.Entry] = [
+            .init(key: [0x62], value: [0x31], seconds: 9), .init(key: [0x61], value: [0x32]),
+            .init(key: [0x62], value: [0x33]),
+        ]
         #expect(
             RawBatch.sorted(pairs) == [.init(key: [0x61], value: [0x32]), .init(key: [0x62], value: [0x33])])
     }

@@ -19,13 +19,14 @@ import TiKVOrderedMap
                 == [1, 2, 3, 4, 5, 6, 7, 8, 0xff, 9, 0, 0, 0, 0, 0, 0, 0, 0xf8])
     }
 
-    @Test(arguments: [
-        [], [1], [UInt8](repeating: 0, count: 8),
-        // A padding over eight, padding that isn't zero, a last group that is full, a full group's place taken by a padded.
-        [0, 0, 0, 0, 0, 0, 0, 0, 0xf6], [1, 2, 3, 4, 0, 0, 1, 0, 0xfb], [1, 2, 3, 4, 5, 6, 7, 8, 0xff],
-        [1, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0, 0, 0, 0, 0, 0, 0, 0, 0xf7],
-        [1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0, 0, 0, 0, 0, 0, 0, 0],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [], [1], [UInt8](repeating: 0, count: 8),
+            // A padding over eight, padding that isn't zero, a last group that is full, a full group's place taken by a padded.
+            [0, 0, 0, 0, 0, 0, 0, 0, 0xf6], [1, 2, 3, 4, 0, 0, 1, 0, 0xfb], [1, 2, 3, 4, 5, 6, 7, 8, 0xff],
+            [1, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0, 0, 0, 0, 0, 0, 0, 0, 0xf7],
+            [1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0, 0, 0, 0, 0, 0, 0, 0],
+        ] as [[UInt8]])
     func whatIsNoEncodingIsNotDecoded(bytes: [UInt8]) {
         #expect(MemComparable.decode(bytes) == nil)
     }
