@@ -28,6 +28,11 @@ package import NIOCore
         // Windows open again when the application has read, not when bytes arrive: a slow reader holds the peer back.
         unsafe nghttp2_option_set_no_auto_window_update(option, 1)
         unsafe nghttp2_option_set_no_closed_streams(option, 1)
+        if role == .client {
+            // gRPC's C core puts an error's message into its header as it is, with spaces at its ends too: not worth the
+            // loss of the status.
+            unsafe tikv_nghttp2_option_allow_spaces_at_ends(option)
+        }
         var made: OpaquePointer?
         // The context outlives the session: this struct holds both, and frees the session first.
         let user = unsafe Unmanaged.passUnretained(context).toOpaque()
@@ -163,8 +168,11 @@ package import NIOCore
         self.context.owns(stream) ? self.context.bodies[stream.slot]?.count : nil
     }
 
-    /// Ends the stream at once, both ways. Its `closed` event comes with the next `drain`.
+    /// Ends the stream at once, both ways. Its `closed` event comes with a later `drain`. What was reset is not reset
+    /// again: a stream that waits for the peer's limit is known to nghttp2 as cancelled, and a second RST_STREAM would
+    /// go out for a stream that the peer never saw, which costs the connection.
     package mutating func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
+        guard self.context.owns(stream), self.context.withBody(stream.slot, { $0.markReset() }) == true else { return }
         _ = unsafe nghttp2_submit_rst_stream(self.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
     }
 

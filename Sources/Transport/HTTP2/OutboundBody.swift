@@ -34,6 +34,13 @@ struct OutboundBody: Sendable {
     var end = End.open
     /// The session stopped asking and must be told when there is more.
     var isStarved = false
+    private var isReset = false
+
+    /// Returns whether this is the first time.
+    mutating func markReset() -> Bool {
+        defer { self.isReset = true }
+        return !self.isReset
+    }
 
     mutating func append(_ piece: [UInt8]) {
         guard !piece.isEmpty else { return }

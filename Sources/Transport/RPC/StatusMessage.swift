@@ -7,8 +7,11 @@ enum StatusMessage {
 
     static func encode(_ text: String) -> [UInt8] {
         var out: [UInt8] = []
-        for byte in text.utf8 {
-            if (0x20...0x7e).contains(byte), byte != UInt8(ascii: "%") {
+        let last = text.utf8.count - 1
+        for (index, byte) in text.utf8.enumerated() {
+            // HTTP/2 allows no space at either end of a value.
+            let isPlain = byte == 0x20 ? index > 0 && index < last : (0x21...0x7e).contains(byte)
+            if isPlain, byte != UInt8(ascii: "%") {
                 out.append(byte)
             } else {
                 out += [UInt8(ascii: "%"), self.hex[Int(byte >> 4)], self.hex[Int(byte & 15)]]

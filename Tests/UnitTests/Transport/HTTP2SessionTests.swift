@@ -200,6 +200,42 @@ import Testing
         #expect(pair.client.openStreams == 0)
     }
 
+    /// Cancelled by its reader and by its sender, say, or by its deadline first.
+    @Test func aStreamThatStillWaitsCanBeCancelledTwice() throws {
+        var narrow = HTTP2Configuration()
+        narrow.maxConcurrentStreams = 1
+        var pair = try Pair(server: narrow)
+        try pair.exchange()
+        let first = try pair.client.request(Self.requestHeaders, body: [1], finished: true)
+        let second = try pair.client.request(Self.requestHeaders, body: [2], finished: true)
+        try pair.exchange()
+        pair.client.reset(second, .cancel)
+        pair.client.reset(second, .cancel)
+        try pair.exchange()
+        // The peer has no reason to complain, and the other call goes on.
+        #expect(!Self.summary(pair.clientEvents).contains { $0.hasPrefix("goaway") })
+        let stream = try #require(Self.stream(in: pair.serverEvents))
+        pair.server.respondOnly(stream, Self.headers((":status", "200"), ("grpc-status", "0")))
+        try pair.exchange()
+        #expect(Self.summary(pair.clientEvents).contains("closed \(first.id) NO_ERROR"))
+        #expect(Self.summary(pair.clientEvents).contains("closed \(second.id) CANCEL"))
+        #expect(pair.client.openStreams == 0)
+    }
+
+    /// As gRPC's C core sends an error's message.
+    @Test func spacesAtTheEndsOfAResponsesFieldAreNoFault() throws {
+        var pair = try Pair()
+        _ = try pair.client.request(Self.requestHeaders, body: [1], finished: true)
+        try pair.exchange()
+        let stream = try #require(Self.stream(in: pair.serverEvents))
+        pair.server.respondOnly(stream, Self.headers((":status", "200"), ("grpc-status", "5"), ("grpc-message", " x ")))
+        try pair.exchange()
+        let values = pair.clientEvents.compactMap { event in
+            if case .headers(_, let block, _) = event { block["grpc-message"] } else { nil }
+        }
+        #expect(values == [" x "])
+    }
+
     @Test func aPingIsAnswered() throws {
         var pair = try Pair()
         pair.client.ping(0x0102_0304_0506_0708)
