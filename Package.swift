@@ -122,6 +122,13 @@ let package = Package(
             path: "Tests/HistoryChecker",
             swiftSettings: settings
         ),
+        // For Tests/Foreign; no product, so users never see it.
+        .executableTarget(
+            name: "transport-peer",
+            dependencies: ["TiKVProto", "TiKVTransport", nioPosix, protobuf, logging],
+            path: "Tests/TransportPeer",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "UnitTests",
             dependencies: [
@@ -149,3 +156,19 @@ let package = Package(
         ),
     ]
 )
+
+// `make fuzz` alone: links with libFuzzer. What it runs is the unit tests' own, which replay its corpus.
+if Context.environment["TIKV_FUZZ"] != nil {
+    package.targets.removeAll { $0.type == .test }
+    package.targets.append(
+        .executableTarget(
+            name: "transport-fuzz",
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioEmbedded, protobuf, logging],
+            path: "Tests",
+            exclude: [
+                "E2ETests", "FailpointTests", "Foreign", "Fuzz/Corpus", "HistoryChecker", "Tools", "TransportPeer",
+            ],
+            sources: ["Fuzz", "UnitTests/Transport/Fuzzing"],
+            swiftSettings: settings
+        ))
+}
