@@ -4,11 +4,13 @@
 # More to hand to the demo: make demo DEMO_FLAGS="--stores 5"
 DEMO_FLAGS ?=
 SKIP ?=
+# Seconds: make fuzz TIME=3600
+TIME ?= 60
 
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format lint proto check-proto foreign bench clean
+.PHONY: help demo test build format lint proto check-proto foreign bench fuzz tsan asan soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +43,7 @@ check-proto: ## Fail when Sources/Proto/Generated is not what the schema gives
 
 foreign: ## Run the Rust and Python clients against the playground, and the tests of tikv-cli
 	@dev/setup test
-	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}"
+	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}" && swift build --product transport-peer "$${build_flags[@]}"
 	@dev/foreign-tests
 
 bench: ## Measure raw get and put at 1, 16, 64 and 256 in flight against a playground in another process
@@ -49,5 +51,22 @@ bench: ## Measure raw get and put at 1, 16, 64 and 256 in flight against a playg
 	swift build -c release --product tikv-cli
 	@dev/bench-raw "$$(swift build -c release --show-bin-path)/tikv-cli"
 
+fuzz: ## Fuzz the transport for TIME seconds (60)
+	@dev/setup build
+	@dev/fuzz -max_total_time=$(TIME)
+
+tsan: ## Run the unit tests under the thread sanitizer
+	@dev/setup build
+	@dev/sanitize thread
+
+asan: ## Run the unit tests under the address sanitizer
+	@dev/setup build
+	@dev/sanitize address
+
+soak: ## Ten thousand connections and a million calls: nothing may be left behind
+	@dev/setup test
+	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}" && swift build --product transport-peer "$${build_flags[@]}"
+	@TIKV_SOAK=1 dev/foreign-tests -s -k soak
+
 clean: ## Remove everything that was built
-	rm -rf .build .build-failpoints .venv-foreign
+	rm -rf .build .build-failpoints .build-fuzz .build-thread .build-address .venv-foreign
