@@ -152,7 +152,9 @@ final class PeerSoak: Sendable {
     private func report(_ done: Int, _ pools: [Weak]) async {
         // The server learns a little later that a connection is gone: until then there are more descriptors than this.
         let rest = 64
-        for _ in 0..<1_000_000 where Self.descriptors() > rest || pools.contains(where: { $0.pool != nil }) {
+        var patience = 100_000
+        while patience > 0, pools.contains(where: { $0.pool != nil }) || Self.descriptors() > rest {
+            patience -= 1
             await Task.yield()
         }
         let line = Line(
