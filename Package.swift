@@ -122,6 +122,13 @@ let package = Package(
             path: "Tests/HistoryChecker",
             swiftSettings: settings
         ),
+        // What `make bench` drives the transport with; no product.
+        .executableTarget(
+            name: "transport-bench",
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging, arguments, signals],
+            path: "Sources/TransportBench",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "UnitTests",
             dependencies: [
