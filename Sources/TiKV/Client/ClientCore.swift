@@ -14,6 +14,8 @@ final class ClientCore: Sendable {
     let pd: PDClient
     let stores: StoreConnections
     let sender: RegionRequestSender
+    /// Executors of the event loops that the connections are on, for tasks of the application.
+    let executors: EventLoopExecutors
     private let background = BackgroundWork()
     private let clock: any TimeSource
 
@@ -35,6 +37,7 @@ final class ClientCore: Sendable {
         let connectionsToPD = connectionToPD
 
         self.configuration = configuration
+        self.executors = EventLoopExecutors(group)
         self.clock = clock
         self.lifecycle = ClientLifecycle(clock: clock)
         self.pd = PDClient(

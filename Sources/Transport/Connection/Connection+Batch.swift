@@ -7,10 +7,8 @@ internal import TiKVProto
 
 /// The connection's one `BatchCommands` stream: opened with the first command, opened anew when it broke.
 extension Connection {
-    typealias CommandWaiter = CheckedContinuation<Result<[UInt8], RPCError>, Never>
-
     struct BatchState {
-        var correlator = BatchCorrelator<CommandWaiter>()
+        var correlator = BatchCorrelator<ClientCall>()
         /// The stream that is open now.
         var stream: HTTP2Stream?
         /// That stream has brought an answer.
@@ -19,15 +17,6 @@ extension Connection {
         var isUnsupported = false
         /// Streams that broke since the last answer: a server that breaks each of them must not be asked for ever.
         var brokenInARow = 0
-    }
-
-    private struct CommandStart: Sendable {
-        var field: Int
-        var payload: [UInt8]
-        var priority: UInt64
-        var deadline: NIODeadline?
-        var handle: CallHandle
-        var waiter: CommandWaiter
     }
 
     private static let mostBrokenInARow = 3
@@ -41,42 +30,26 @@ extension Connection {
     nonisolated func command(
         field: Int, payload: [UInt8], priority: UInt64, deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8] {
-        let handle = CallHandle()
-        return try await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter in
-                let start = CommandStart(
-                    field: field, payload: payload, priority: priority, deadline: deadline, handle: handle,
-                    waiter: waiter)
-                self.onLoop(self.eventLoop) { $0.startCommand(start) }
-            }
-        } onCancel: {
-            handle.cancel()
-            // Later, never inline: whoever cancels may be running inside this actor.
-            self.laterOnLoop(self.eventLoop) { $0.cancelCommand(handle) }
-        }.get()
+        try await self.perform(
+            ClientCall(
+                .command(field: field, priority: priority), path: "", message: payload, deadline: deadline,
+                messageLimit: self.configuration.maxReceiveMessageSize))
     }
 
-    private func startCommand(_ start: CommandStart) {
-        if start.handle.isCancelled {
-            return self.refuse(start.waiter, RPCError(.cancelled, "the task was cancelled", delivery: .notSent))
-        }
-        if let deadline = start.deadline, deadline <= .now() {
-            return self.refuse(start.waiter, self.deadlineError(.notSent))
-        }
-        if self.batch.isUnsupported { return self.refuse(start.waiter, Self.unsupported) }
-        if let refusal = self.refusalOfNewCalls { return self.refuse(start.waiter, refusal) }
-        let id = self.batch.correlator.add(
-            field: start.field, payload: start.payload, priority: start.priority, deadline: start.deadline,
-            waiter: start.waiter)
-        start.handle.slot = Int(truncatingIfNeeded: id)
-        self.arm(start.deadline)
+    func startCommand(_ call: ClientCall, field: Int, priority: UInt64) {
+        if self.batch.isUnsupported { return self.refuse(call, Self.unsupported) }
+        if let refusal = self.refusalOfNewCalls { return self.refuse(call, refusal) }
+        call.command = self.batch.correlator.add(
+            field: field, payload: call.message ?? [], priority: priority, deadline: call.deadline, waiter: call)
+        call.message = nil
+        self.arm(call.deadline)
         self.flushSoon()
     }
 
-    private func cancelCommand(_ handle: CallHandle) {
-        guard let id = handle.slot, let (waiter, isSent) = self.batch.correlator.remove(UInt64(id)) else { return }
+    func cancelCommand(_ call: ClientCall) {
+        guard let id = call.command, let (_, isSent) = self.batch.correlator.remove(id) else { return }
         let delivery: RPCError.Delivery = isSent ? .unknown : .notSent
-        self.refuse(waiter, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
+        self.refuse(call, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
         self.afterGivingUp()
     }
 
@@ -84,12 +57,6 @@ extension Connection {
     private func afterGivingUp() {
         if self.batch.correlator.hasUnsent { self.flushSoon() }
         self.finishBatchIfDraining()
-    }
-
-    private func refuse(_ waiter: CommandWaiter, _ error: RPCError) {
-        var error = error
-        error.peer = self.address.description
-        waiter.resume(returning: .failure(error))
     }
 
     private static let unsupported = RPCError(
@@ -121,7 +88,7 @@ extension Connection {
     }
 
     private func openBatchStream() -> HTTP2Stream? {
-        let stream = self.openCall(path: TikvpbTikvRPC.batchCommands.path, kind: .batch)
+        let stream = self.openCommands(path: TikvpbTikvRPC.batchCommands.path)
         self.batch.stream = stream
         self.batch.hasAnswered = false
         return stream
@@ -141,10 +108,10 @@ extension Connection {
             self.batch.brokenInARow = 0
             self.batch.hasAnswered = true
             for item in envelope.items {
-                guard let (waiter, result) = self.batch.correlator.answer(item) else { continue }
+                guard let (call, result) = self.batch.correlator.answer(item) else { continue }
                 switch result {
-                case .success: waiter.resume(returning: result)
-                case .failure(let error): self.refuse(waiter, error)
+                case .success: call.finish(result)
+                case .failure(let error): self.refuse(call, error)
                 }
             }
             self.report(envelope)
@@ -172,19 +139,19 @@ extension Connection {
         // In the middle of a stream it says nothing about the commands that are in flight.
         if let failure, failure.code == .unimplemented, failure.delivery == .answered, !self.batch.hasAnswered {
             self.batch.isUnsupported = true
-            for waiter in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
-                self.refuse(waiter, Self.unsupported)
+            for call in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
+                self.refuse(call, Self.unsupported)
             }
             return
         }
         let reason = failure.map { ": \($0.message)" } ?? ""
         let broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
-        for waiter in self.batch.correlator.removeSent() { self.refuse(waiter, broken) }
+        for call in self.batch.correlator.removeSent() { self.refuse(call, broken) }
         self.batch.brokenInARow += 1
         if self.batch.brokenInARow >= Self.mostBrokenInARow {
             var error = broken
             error.delivery = .notSent
-            for waiter in self.batch.correlator.removeUnsent() { self.refuse(waiter, error) }
+            for call in self.batch.correlator.removeUnsent() { self.refuse(call, error) }
         }
         if self.batch.correlator.hasUnsent { self.flushSoon() }
     }
@@ -193,7 +160,7 @@ extension Connection {
     func failCommands(_ error: RPCError) {
         var lost = error
         lost.delivery = .unknown
-        for waiter in self.batch.correlator.removeSent() { self.refuse(waiter, lost) }
+        for call in self.batch.correlator.removeSent() { self.refuse(call, lost) }
         self.refuseUnsentCommands(error)
     }
 
@@ -201,19 +168,21 @@ extension Connection {
     func refuseUnsentCommands(_ error: RPCError) {
         var unsent = error
         unsent.delivery = .notSent
-        for waiter in self.batch.correlator.removeUnsent() { self.refuse(waiter, unsent) }
+        for call in self.batch.correlator.removeUnsent() { self.refuse(call, unsent) }
     }
 
     /// While the connection drains, the stream ends when the last answer has come.
     func finishBatchIfDraining() {
-        guard self.isDraining, self.batch.correlator.isEmpty, let stream = self.batch.stream else { return }
-        self.halfCloseCall(stream)
+        guard self.isDraining, self.batch.correlator.isEmpty, let stream = self.batch.stream,
+            let call = self.call(of: stream)
+        else { return }
+        self.halfClose(call)
     }
 
     /// Fails the commands whose time is over. Returns the next deadline.
     func expireCommands(_ now: NIODeadline) -> NIODeadline? {
         let (expired, next) = self.batch.correlator.removeExpired(at: now)
-        for (waiter, isSent) in expired { self.refuse(waiter, self.deadlineError(isSent ? .unknown : .notSent)) }
+        for (call, isSent) in expired { self.refuse(call, self.deadlineError(isSent ? .unknown : .notSent)) }
         if !expired.isEmpty { self.afterGivingUp() }
         return next
     }

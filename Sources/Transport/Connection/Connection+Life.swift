@@ -74,7 +74,7 @@ extension Connection {
         let waiting = self.waiting
         self.waiting = []
         self.onChange(self, .ready)
-        for start in waiting { self.start(start) }
+        for call in waiting { self.start(call) }
         self.flushSoon()
     }
 
@@ -136,15 +136,14 @@ extension Connection {
         self.deadlines.cancel()
         var unsent = error
         unsent.delivery = .notSent
-        for start in self.waiting { self.refuse(start, unsent) }
+        for call in self.waiting { self.refuse(call, unsent) }
         self.waiting = []
         self.failCommands(error)
-        for slot in self.calls.indices {
-            guard let call = self.calls[slot] else { continue }
-            if call.response.isEnded { continue }
+        for call in self.calls {
+            guard let call, !call.response.isEnded else { continue }
             var lost = error
             lost.delivery = .unknown
-            self.end(slot, .failed(lost), reset: .never)
+            self.end(call, .failed(lost), reset: .never)
         }
         self.logger.debug("connection is closed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
         self.onChange(self, .closed(error))

@@ -12,7 +12,7 @@ extension Connection {
 
     /// Writes at the end of this tick, so that all calls that start in it share one write.
     func flushSoon() {
-        guard !self.isReading, !self.link.isFlushScheduled else { return }
+        guard !self.isGathering, !self.link.isFlushScheduled else { return }
         self.link.isFlushScheduled = true
         self.laterOnLoop(self.eventLoop) { $0.flush() }
     }
@@ -40,18 +40,18 @@ extension Connection {
     }
 
     func resumeSenders() {
-        guard !self.blockedStreams.isEmpty else { return }
-        var blocked: [HTTP2Stream] = []
-        for stream in self.blockedStreams {
-            guard let call = self.calls[stream.slot], call.stream == stream, !call.senders.isEmpty else { continue }
-            guard (self.link.session.queuedBytes(stream) ?? 0) <= Self.sendBuffer else {
-                blocked.append(stream)
+        guard !self.blockedCalls.isEmpty else { return }
+        var blocked: [ClientCall] = []
+        for call in self.blockedCalls where self.knows(call) && !call.senders.isEmpty {
+            guard (self.link.session.queuedBytes(call.stream) ?? 0) <= Self.sendBuffer else {
+                blocked.append(call)
                 continue
             }
-            self.calls[stream.slot]?.senders = []
-            for sender in call.senders { sender.resume(returning: nil) }
+            let senders = call.senders
+            call.senders = []
+            for sender in senders { sender.resume(returning: nil) }
         }
-        self.blockedStreams = blocked
+        self.blockedCalls = blocked
     }
 
     // MARK: - HTTP2Endpoint
@@ -75,7 +75,7 @@ extension Connection {
                     .unavailable, "cannot connect: the peer speaks TLS, and this client is not configured for it",
                     delivery: .notSent))
         }
-        self.isReading = true
+        self.isGathering = true
         self.keepAlive?.heard(at: .now())
         do {
             try self.link.session.receive(bytes)
@@ -87,9 +87,10 @@ extension Connection {
     }
 
     func readComplete() {
-        self.isReading = false
+        self.isGathering = false
         if case .closed = self.state { return }
-        self.flush()
+        // Not at once: tasks that wait on this loop for what was read run first, and what they ask for goes along.
+        self.flushSoon()
     }
 
     func writable() {

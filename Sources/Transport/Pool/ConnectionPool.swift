@@ -71,14 +71,14 @@ package actor ConnectionPool {
         // One deadline over all that follows: another connection, or another way, gets what is left of it.
         let deadline = options.timeout.map { NIODeadline.after($0) }
         if let field = method.batchField, let answer = try await self.batched(field, request, options, deadline) {
-            return try Response(received: answer, from: self.address.description)
+            return try Response(received: answer, from: self.address)
         }
         let frame = try request.framed(limit: self.configuration.maxSendMessageSize)
         let answer = try await self.onConnection { connection throws(RPCError) in
             try await connection.unary(
                 path: method.path, message: frame, metadata: options.metadata, deadline: deadline)
         }
-        return try Response(received: answer, from: self.address.description)
+        return try Response(received: answer, from: self.address)
     }
 
     /// Sends the request through the batch stream. Nil where it must go as a call of its own: batching is off, the server
@@ -109,14 +109,14 @@ package actor ConnectionPool {
         _ body: (ClientStream<Request, Response>) async throws -> Result
     ) async throws -> Result {
         let deadline = options.timeout.map { NIODeadline.after($0) }
-        let (connection, handle) = try await self.onConnection { connection throws(RPCError) in
+        let (connection, call) = try await self.onConnection { connection throws(RPCError) in
             (
                 connection,
                 try await connection.openStream(path: method.path, metadata: options.metadata, deadline: deadline)
             )
         }
-        defer { connection.release(handle) }
-        return try await body(ClientStream(connection, handle))
+        defer { connection.release(call) }
+        return try await body(ClientStream(connection, call))
     }
 
     /// Closes every connection; later calls fail. Returns when all are closed.

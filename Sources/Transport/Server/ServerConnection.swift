@@ -479,7 +479,8 @@ actor ServerConnection: HTTP2Endpoint {
 
     func readComplete() {
         self.isReading = false
-        self.flush()
+        // Not at once: handlers that answer without waiting run first, and their answers go along.
+        self.flushSoon()
     }
 
     func writable() {
