@@ -109,7 +109,9 @@ internal import CNGHTTP2
     ) -> Int32 {
         guard let context = unsafe Self.context(user), let frame = unsafe frame else { return Self.failure }
         unsafe context.pointee.beginHeaders()
-        guard unsafe context.pointee.isServer, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST else { return 0 }
+        guard unsafe context.pointee.isServer, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST else {
+            return 0
+        }
         let slot = unsafe context.pointee.takeSlot()
         let id = unsafe frame.pointee.hd.stream_id
         unsafe context.pointee.setStream(id, of: slot)

@@ -1,6 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import NIOCore
 import NIOPosix
 import SwiftProtobuf
