@@ -44,13 +44,20 @@ final class ClientCore: Sendable {
             endpoints: endpoints, configuration: PDConfiguration(requestTimeout: configuration.pd.requestTimeout),
             clock: clock, random: random, logger: logger
         ) { address in
-            ConnectionPool(address: address, group: group, configuration: connectionsToPD, logger: logger)
+            ConnectionPool(
+                address: address, group: group,
+                configuration: connectionsToPD.observed(by: configuration.observer, at: address), logger: logger)
         }
         self.stores = StoreConnections(
             source: self.pd, clock: clock, logger: logger,
+            onHealth: { health in
+                configuration.observer?.storeReported(
+                    StoreHealthReport(storeID: health.storeID, slowScore: Int(health.slowScore)))
+            },
             makeChannel: { address, onFeedback in
                 ConnectionPool(
-                    address: address, group: group, configuration: connections,
+                    address: address, group: group,
+                    configuration: connections.observed(by: configuration.observer, at: address),
                     connectionCount: configuration.connection.connectionsPerStore, logger: logger,
                     onFeedback: onFeedback)
             },

@@ -1,6 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVTransport
+
 extension RawClient {
     /// Runs tasks where the client's connections are: on one of its event loops, another one at each access.
     ///

@@ -17,7 +17,8 @@ package final class ClientStream<Request: Message, Response: Message>: Sendable 
 
     /// Sends one message. Returns when there is room for another: a peer that does not read holds the sender back.
     package func send(_ request: Request) async throws(RPCError) {
-        let frame = try request.framed(limit: self.connection.configuration.maxSendMessageSize)
+        let configuration = self.connection.configuration
+        let frame = configuration.compressed(try request.framed(limit: configuration.maxSendMessageSize))
         try await self.connection.send(frame, on: self.call)
     }
 

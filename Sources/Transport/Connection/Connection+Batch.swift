@@ -15,6 +15,11 @@ extension Connection {
         var hasAnswered = false
         /// The server has no BatchCommands.
         var isUnsupported = false
+        /// Where the first command of a message may wait for more; nil where nothing ever waits.
+        var trigger: BatchTrigger?
+        /// Commands that are enough to go at once, while the first one waits.
+        var gathering: Int?
+        var gatherTimer: Scheduled<Void>?
         /// Streams that broke since the last answer: a server that breaks each of them must not be asked for ever.
         var brokenInARow = 0
     }
@@ -36,13 +41,35 @@ extension Connection {
                 messageLimit: self.configuration.maxReceiveMessageSize))
     }
 
-    func startCommand(_ call: ClientCall, field: Int, priority: UInt64) {
+    func startCommand(_ call: ClientCall, field: Int, priority: UInt64, at now: NIODeadline) {
         if self.batch.isUnsupported { return self.refuse(call, Self.unsupported) }
         if let refusal = self.refusalOfNewCalls { return self.refuse(call, refusal) }
+        self.batch.correlator.time = now
         call.command = self.batch.correlator.add(
             field: field, payload: call.message ?? [], priority: priority, deadline: call.deadline, waiter: call)
         call.message = nil
         self.arm(call.deadline)
+        if self.batch.trigger == nil { self.flushSoon() } else { self.gather(now) }
+    }
+
+    /// Sends soon, or waits a little for more to send.
+    private func gather(_ now: NIODeadline) {
+        let unsent = self.batch.correlator.count - self.batch.correlator.inFlight
+        if let enough = self.batch.gathering {
+            if unsent >= enough { self.stopGathering() }
+        } else if unsent == 1, let wait = self.batch.trigger?.began(at: now) {
+            self.batch.gathering = wait.commands
+            self.batch.gatherTimer = self.eventLoop.scheduleTask(in: wait.time) { [weak self] in
+                self?.assumeIsolated { $0.stopGathering() }
+            }
+        } else {
+            self.flushSoon()
+        }
+    }
+
+    private func stopGathering() {
+        self.batch.gathering = nil
+        self.batch.gatherTimer?.cancel()
         self.flushSoon()
     }
 
@@ -66,22 +93,29 @@ extension Connection {
 
     /// More commands wait, and the stream takes them.
     var canSendBatches: Bool {
-        guard self.batch.correlator.hasUnsent, self.isOpenForCalls, let stream = self.batch.stream else { return false }
+        guard self.batch.correlator.hasUnsent, self.batch.gathering == nil, self.isOpenForCalls,
+            let stream = self.batch.stream
+        else { return false }
         return (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer
     }
 
     /// Puts what waits into messages, as far as the stream takes them. Called before each write. Returns whether there
     /// was anything.
     func sendBatches() -> Bool {
-        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls,
+        guard self.batch.correlator.hasUnsent, self.batch.gathering == nil, let settings = self.configuration.batch,
+            self.isOpenForCalls,
             let stream = self.batch.stream ?? self.openBatchStream()
         else { return false }
         var moved = false
+        self.batch.correlator.time = .now()
         while (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer {
             var envelope = BatchEnvelope()
             envelope.items = self.batch.correlator.takeBatch(settings)
             if envelope.items.isEmpty { break }
-            self.link.session.send(envelope.framed(), on: stream)
+            let frame = self.configuration.compressed(envelope.framed())
+            self.link.session.send(frame, on: stream)
+            self.batch.trigger?.sent(envelope.items.count)
+            self.observer?.batchSent(commands: envelope.items.count, bytes: frame.count)
             moved = true
         }
         return moved
@@ -121,6 +155,7 @@ extension Connection {
     }
 
     private func report(_ envelope: BatchEnvelope) {
+        if envelope.load > 0 { self.batch.trigger?.serverLoad = envelope.load }
         guard let onFeedback = self.onFeedback, envelope.load > 0 || envelope.feedback != nil else { return }
         var feedback = StoreFeedback(transportLayerLoad: envelope.load, health: nil)
         // Feedback that cannot be read is left out: it is advice, and the answers beside it are good.
@@ -182,7 +217,11 @@ extension Connection {
     /// Fails the commands whose time is over. Returns the next deadline.
     func expireCommands(_ now: NIODeadline) -> NIODeadline? {
         let (expired, next) = self.batch.correlator.removeExpired(at: now)
-        for (call, isSent) in expired { self.refuse(call, self.deadlineError(isSent ? .unknown : .notSent)) }
+        for command in expired {
+            var error = self.deadlineError(command.isSent ? .unknown : .notSent)
+            error.message += ": \(command.progress)"
+            self.refuse(command.waiter, error)
+        }
         if !expired.isEmpty { self.afterGivingUp() }
         return next
     }

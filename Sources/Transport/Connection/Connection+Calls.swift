@@ -17,17 +17,19 @@ extension Connection {
     }
 
     func start(_ call: ClientCall) {
+        self.idle.began()
         if call.isCancelled {
             return self.refuse(call, RPCError(.cancelled, "the task was cancelled", delivery: .notSent))
         }
+        let now = NIODeadline.now()
         var timeout: Int64?
         if let deadline = call.deadline {
-            let left = (deadline - .now()).nanoseconds
+            let left = (deadline - now).nanoseconds
             if left <= 0 { return self.refuse(call, self.deadlineError(.notSent)) }
             timeout = left
         }
         if case .command(let field, let priority) = call.kind {
-            return self.startCommand(call, field: field, priority: priority)
+            return self.startCommand(call, field: field, priority: priority, at: now)
         }
         if let refusal = self.refusalOfNewCalls { return self.refuse(call, refusal) }
         if self.isOpenForCalls {
@@ -104,6 +106,7 @@ extension Connection {
         while self.calls.count <= call.stream.slot { self.calls.append(nil) }
         self.calls[call.stream.slot] = call
         self.callCount += 1
+        self.observer?.streamsChanged(StreamCountChange(connection: self.number, openStreams: self.callCount))
     }
 
     /// The call whose stream this is; nil where it is forgotten.
@@ -239,6 +242,7 @@ extension Connection {
         guard self.knows(call) else { return }
         self.calls[call.stream.slot] = nil
         self.callCount -= 1
+        self.observer?.streamsChanged(StreamCountChange(connection: self.number, openStreams: self.callCount))
         // Where the stream is still open, its slot is given back when it is closed.
         if call.isClosed { self.link.session.release(call.stream) }
         self.closeIfDrained()

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import NIOCore
+internal import Synchronization
 
 /// The channel's side: bytes in and out.
 extension Connection {
@@ -26,11 +27,15 @@ extension Connection {
             var moved: Bool
             repeat {
                 moved = self.sendBatches()
-                while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
+                while let bytes = try self.link.takeOutput() {
+                    self.observer?.bytesSent(bytes.readableBytes)
+                    self.link.channel?.writeAndFlush(bytes, promise: nil)
+                }
                 // What waited for room in the stream's queue has it now.
             } while moved && self.canSendBatches && self.link.canWrite
             self.handleEvents()
             self.resumeSenders()
+            self.load.store(self.callCount + self.batch.correlator.count, ordering: .relaxed)
             if self.link.session.isFinished {
                 self.fail(RPCError(.unavailable, self.link.session.takeComplaint() ?? "the connection is at its end"))
             }
@@ -69,11 +74,12 @@ extension Connection {
 
     func received(_ bytes: ByteBuffer) {
         if case .closed = self.state { return }
+        self.observer?.bytesReceived(bytes.readableBytes)
         if case .connecting = self.state, self.configuration.tls == nil, TLSRecord.looksLikeTLS(bytes) {
             return self.fail(
                 RPCError(
                     .unavailable, "cannot connect: the peer speaks TLS, and this client is not configured for it",
-                    delivery: .notSent))
+                    delivery: .notSent, isPermanent: true))
         }
         self.isGathering = true
         self.keepAlive?.heard(at: .now())
@@ -100,12 +106,15 @@ extension Connection {
 
     func inactive(_ channel: any Channel, _ cause: (any Error)?) {
         guard let own = self.openingChannel, own === channel else { return }
+        let isPermanent = cause.map { ConnectFailure.isPermanent($0) } ?? false
         let cause = cause.map { ConnectFailure.describe($0) }
         switch self.state {
         case .connecting:
             let hint = self.configuration.tls == nil ? " (does it expect TLS?)" : ""
             let reason = cause ?? "the peer closed the connection before its first settings"
-            self.fail(RPCError(.unavailable, "cannot connect: \(reason)\(hint)", delivery: .notSent))
+            self.fail(
+                RPCError(
+                    .unavailable, "cannot connect: \(reason)\(hint)", delivery: .notSent, isPermanent: isPermanent))
         case .ready, .draining:
             let reason = cause.map { "the connection broke: \($0)" } ?? "the peer closed the connection"
             self.fail(RPCError(.unavailable, reason))

@@ -53,6 +53,10 @@ package actor Connection: HTTP2Endpoint {
     let onFeedback: (@Sendable (StoreFeedback) -> Void)?
     nonisolated let inbox = CallInbox()
     nonisolated let readyOnce = Atomic<Bool>(false)
+    /// Calls and commands under way, as of the last turn of the loop.
+    nonisolated let load = Atomic<Int>(0)
+    let observer: (any TransportObserver)?
+    let number: UInt64
 
     var state = State.connecting
     var link: HTTP2Link
@@ -70,6 +74,10 @@ package actor Connection: HTTP2Endpoint {
     var keepAlive: KeepAlive?
     var keepAliveTimer: Scheduled<Void>?
     var drainTimer: Scheduled<Void>?
+    var connectStart = NIODeadline.distantPast
+    var idle = IdleWatch()
+    var idleTimer: Scheduled<Void>?
+    var inspectionTimer: Scheduled<Void>?
     var drainEnd: NIODeadline?
     /// Calls whose senders wait for the peer's window.
     var blockedCalls: [ClientCall] = []
@@ -91,10 +99,18 @@ package actor Connection: HTTP2Endpoint {
         self.logger = logger
         self.onFeedback = onFeedback
         self.onChange = onChange
+        self.observer = configuration.observer
+        if let trigger = configuration.batch.map({ BatchTrigger($0) }), !trigger.neverWaits {
+            self.batch.trigger = trigger
+        }
+        self.number = Self.numbers.add(1, ordering: .relaxed).newValue
         self.link = HTTP2Link(session: try HTTP2Session(.client, configuration: configuration.http2))
         self.requestHeaders = RequestHeaders(
-            authority: address.description, scheme: configuration.tls == nil ? "http" : "https")
+            authority: address.description, scheme: configuration.tls == nil ? "http" : "https",
+            compression: configuration.compression, metadata: configuration.metadata)
     }
+
+    private static let numbers = Atomic<UInt64>(0)
 
     /// Starts to connect. Once.
     package nonisolated func connect() {
