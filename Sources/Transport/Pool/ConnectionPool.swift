@@ -326,6 +326,8 @@ package actor ConnectionPool {
         let pause = self.backoff.failed(chance: .random(in: 0...1))
         var failure = error
         failure.delivery = .notSent
+        // For those who come during the pause nobody has tried anew; what was wrong may have been put right.
+        failure.isPermanent = false
         self.lastFailure = (failure, .after(pause))
         self.logger.debug("connect failed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
         // For the case that others are up: after the pause they may get company again.
