@@ -60,6 +60,12 @@ let package = Package(
             pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
         ),
+        .systemLibrary(
+            name: "CZlib",
+            path: "Sources/CZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]
+        ),
         .target(
             name: "TiKVProto",
             dependencies: [protobuf],
@@ -69,7 +75,7 @@ let package = Package(
         ),
         .target(
             name: "TiKVTransport",
-            dependencies: ["CNGHTTP2", "COpenSSL", "TiKVProto", nioCore, nioPosix, deque, protobuf, logging],
+            dependencies: ["CNGHTTP2", "COpenSSL", "CZlib", "TiKVProto", nioCore, nioPosix, deque, protobuf, logging],
             path: "Sources/Transport",
             swiftSettings: settingsWithC
         ),
@@ -127,6 +133,13 @@ let package = Package(
             name: "transport-peer",
             dependencies: ["TiKVProto", "TiKVTransport", nioPosix, protobuf, logging],
             path: "Tests/TransportPeer",
+            swiftSettings: settings
+        ),
+        // What `make bench` drives the transport with; no product.
+        .executableTarget(
+            name: "transport-bench",
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioPosix, protobuf, logging, arguments, signals],
+            path: "Sources/TransportBench",
             swiftSettings: settings
         ),
         .testTarget(

@@ -187,7 +187,8 @@ package actor PDClient {
         if case .open(let target?) = self.published.withLock({ $0 }) { return target }
         var failure = DiscoveryFailure(attempts: PDAttempts())
         var mismatch: PDError?
-        for address in self.tracker.candidates {
+        let candidates = self.tracker.candidates
+        for address in candidates {
             guard !self.isClosed else { break }
             let remaining = deadline.remaining(at: self.clock.now)
             guard remaining > .zero, !Task.isCancelled else { break }
@@ -227,7 +228,10 @@ package actor PDClient {
             }
         }
         failure.isCutShort = Task.isCancelled || deadline.hasPassed(at: self.clock.now)
-        failure.error = self.isClosed ? PDError(.closed, "the client is closed") : mismatch
+        failure.error =
+            self.isClosed
+            ? PDError(.closed, "the client is closed")
+            : mismatch ?? failure.attempts.hopeless(addresses: candidates.count)
         throw failure
     }
 

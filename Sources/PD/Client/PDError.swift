@@ -57,6 +57,8 @@ struct PDAttempts: Sendable {
         case silence
         /// The time was over before the question could be sent.
         case cutShort
+        /// Another connect would fail in the same way: certificates, or whether to speak TLS at all, do not fit.
+        case permanent
     }
 
     private(set) var list: [PDError.Attempt] = []
@@ -74,6 +76,15 @@ struct PDAttempts: Sendable {
         for attempt in other.list {
             self.record(attempt.address, attempt.reason, other.kinds[attempt.address] ?? .failure)
         }
+    }
+
+    /// The error where each of so many addresses was tried, and no further try can be any better; nil where one can.
+    func hopeless(addresses: Int) -> PDError? {
+        guard self.list.count >= addresses, !self.list.isEmpty,
+            self.list.allSatisfy({ self.kinds[$0.address] == .permanent })
+        else { return nil }
+        let tries = self.list.map { "\($0.address): \($0.reason)" }.joined(separator: "; ")
+        return PDError(.unreachable, "PD cannot be reached; tried \(tries)", attempts: self.list)
     }
 
     /// The error for a call whose time is over.

@@ -54,7 +54,7 @@ enum PDVerdict: Sendable {
         case .deadlineExceeded:
             self = .leaderLost(reason: Self.reason(error), error.delivery == .notSent ? .cutShort : .silence)
         case .unavailable, .cancelled, .aborted, .resourceExhausted, .internalError:
-            self = .leaderLost(reason: Self.reason(error))
+            self = .leaderLost(reason: Self.reason(error), error.isPermanent ? .permanent : .failure)
         // A member that was replaced by one of another cluster refuses like this; asking for the members tells.
         case .failedPrecondition:
             self = .leaderLost(reason: Self.reason(error))

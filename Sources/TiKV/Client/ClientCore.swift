@@ -14,6 +14,8 @@ final class ClientCore: Sendable {
     let pd: PDClient
     let stores: StoreConnections
     let sender: RegionRequestSender
+    /// Executors of the event loops that the connections are on, for tasks of the application.
+    let executors: EventLoopExecutors
     private let background = BackgroundWork()
     private let clock: any TimeSource
 
@@ -35,19 +37,27 @@ final class ClientCore: Sendable {
         let connectionsToPD = connectionToPD
 
         self.configuration = configuration
+        self.executors = EventLoopExecutors(group)
         self.clock = clock
         self.lifecycle = ClientLifecycle(clock: clock)
         self.pd = PDClient(
             endpoints: endpoints, configuration: PDConfiguration(requestTimeout: configuration.pd.requestTimeout),
             clock: clock, random: random, logger: logger
         ) { address in
-            ConnectionPool(address: address, group: group, configuration: connectionsToPD, logger: logger)
+            ConnectionPool(
+                address: address, group: group,
+                configuration: connectionsToPD.observed(by: configuration.observer, at: address), logger: logger)
         }
         self.stores = StoreConnections(
             source: self.pd, clock: clock, logger: logger,
+            onHealth: { health in
+                configuration.observer?.storeReported(
+                    StoreHealthReport(storeID: health.storeID, slowScore: Int(health.slowScore)))
+            },
             makeChannel: { address, onFeedback in
                 ConnectionPool(
-                    address: address, group: group, configuration: connections,
+                    address: address, group: group,
+                    configuration: connections.observed(by: configuration.observer, at: address),
                     connectionCount: configuration.connection.connectionsPerStore, logger: logger,
                     onFeedback: onFeedback)
             },

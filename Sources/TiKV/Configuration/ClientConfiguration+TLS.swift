@@ -23,9 +23,10 @@ extension ClientConfiguration {
     /// ## Errors
     /// A configuration that cannot work is ``TiKVError/Code/invalidArgument`` from the client's initializer: a file that
     /// cannot be read, PEM that is none, a private key that belongs to another certificate. A handshake that fails counts
-    /// as a connection that failed, and is tried again until the call's deadline, since files and servers may be put right
-    /// meanwhile; then the call throws ``TiKVError/Code/pdUnreachable`` or ``TiKVError/Code/storeUnreachable``, whose
-    /// message names the peer and what was wrong.
+    /// as a connection that failed: other members of PD, or other replicas, are tried. Where every member of PD fails for
+    /// reasons that no further handshake would mend, such as a certificate that is not trusted, has expired or is for
+    /// another host, the call throws ``TiKVError/Code/pdUnreachable`` at once; otherwise, and for stores with
+    /// ``TiKVError/Code/storeUnreachable``, at its deadline. The message names the peer and what was wrong.
     public struct TLS: Sendable, Hashable {
         /// Whose signature makes a server's certificate acceptable. Nil, the default, is what OpenSSL was installed with:
         /// usually the certificate authorities of the operating system. Otherwise the certificates here and no others.

@@ -34,6 +34,8 @@ public struct ClientConfiguration: Sendable {
 
     /// Stand around every RPC to a store, in this order; default none. See ``RPCInterceptor``.
     public var interceptors: [any RPCInterceptor] = []
+    /// Is told what connections and RPCs do; nil, the default, costs nothing. See ``ClientObserver``.
+    public var observer: (any ClientObserver)?
     /// What requests are made for, where ``withRequestSource(_:operation:)`` says nothing else; default unknown.
     public var requestSource = RequestSource()
 

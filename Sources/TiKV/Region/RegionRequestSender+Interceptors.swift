@@ -15,6 +15,13 @@ extension RegionRequestSender {
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions, to store: StoreHandle,
         _ call: inout RegionCall
     ) async throws(TiKVError) -> Result<Response, RPCError> {
+        var request = request
+        var options = options
+        let priority = RequestPriority.scoped
+        // Written only where it says something, as it would copy the request.
+        if priority != .normal { request.context.priority = priority.command }
+        let override = request.context.resourceControlContext.overridePriority
+        options.priority = override > 0 ? override : priority.transport
         let chain = self.interceptors.adding(RPCInterceptorChain.scoped)
         guard !chain.isEmpty else {
             do throws(RPCError) {
@@ -29,10 +36,10 @@ extension RegionRequestSender {
             method: method.name, address: "\(store.address)", storeID: store.id, regionID: request.context.regionID,
             attempt: call.sends, isWrite: call.isWrite, timeout: limit,
             requestSource: request.context.requestSource, metadata: [:])
+        let prepared = (request, options)
         let next = RPCInterceptorNext<Response>(rest: chain.interceptors[...]) { rpc in
-            var request = request
+            var (request, options) = prepared
             request.context.requestSource = rpc.requestSource
-            var options = options
             options.timeout = min(rpc.timeout, limit)
             for (name, value) in rpc.metadata { options.metadata.add(value, for: name) }
             do throws(RPCError) {

@@ -3,8 +3,8 @@
 
 /// How commands to a store are put together into messages of a `BatchCommands` stream.
 ///
-/// Whatever is asked for within one turn of the connection's event loop goes in one message: nothing waits for company,
-/// and under load the turns themselves grow.
+/// Whatever is asked for within one turn of the connection's event loop goes in one message: by default nothing waits for
+/// company, and under load the turns themselves grow.
 package struct BatchConfiguration: Sendable {
     /// The most commands in one message.
     package var maxBatchSize: Int
@@ -12,8 +12,32 @@ package struct BatchConfiguration: Sendable {
     package var maxBatchBytes: Int
     /// The most commands of ordinary priority that may be without an answer at once; the rest waits.
     package var maxInFlight: Int
+    /// Whether commands wait for others.
+    package var policy: BatchPolicy
+    /// Waiting for others where the server says that its load is high.
+    package var overload: Overload
 
-    package init(maxBatchSize: Int = 128, maxBatchBytes: Int = 1 << 20, maxInFlight: Int = .max) {
+    package struct Overload: Sendable, Equatable {
+        /// CPU load of the server's gRPC threads, in percent of one core, above which commands wait.
+        package var threshold: UInt64
+        /// The longest wait; zero is none.
+        package var wait: Duration
+        /// Commands that are enough to go.
+        package var commands: Int
+
+        package init(threshold: UInt64 = 200, wait: Duration = .zero, commands: Int = 8) {
+            self.threshold = threshold
+            self.wait = wait
+            self.commands = commands
+        }
+    }
+
+    package init(
+        maxBatchSize: Int = 128, maxBatchBytes: Int = 1 << 20, maxInFlight: Int = .max, policy: BatchPolicy = .basic,
+        overload: Overload = .init()
+    ) {
+        self.policy = policy
+        self.overload = overload
         self.maxBatchBytes = maxBatchBytes
         self.maxBatchSize = maxBatchSize
         self.maxInFlight = maxInFlight

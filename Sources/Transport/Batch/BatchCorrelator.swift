@@ -10,16 +10,23 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
         var field: Int
         var payload: [UInt8]
         var deadline: NIODeadline?
-        var isSent: Bool
+        var progress: CommandProgress
         var waiter: Waiter
+
+        var isSent: Bool { self.progress.sentAt != nil }
     }
 
     private var entries: [UInt64: Entry] = [:]
     private var queue = BatchQueue()
     private var nextID: UInt64 = 1
+    /// The greatest id that was answered on the present stream.
+    private var greatestAnswered: UInt64 = 0
+    /// What time it is, as the owner last said.
+    var time = NIODeadline.uptimeNanoseconds(0)
     /// Commands that were sent and have no answer yet.
     private(set) var inFlight = 0
 
+    var count: Int { self.entries.count }
     var isEmpty: Bool { self.entries.isEmpty }
     var hasUnsent: Bool { self.entries.count > self.inFlight }
 
@@ -29,7 +36,9 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
     ) -> UInt64 {
         let id = self.nextID
         self.nextID += 1
-        self.entries[id] = Entry(field: field, payload: payload, deadline: deadline, isSent: false, waiter: waiter)
+        self.entries[id] = Entry(
+            field: field, payload: payload, deadline: deadline, progress: CommandProgress(queuedAt: self.time),
+            waiter: waiter)
         self.queue.append(id, priority: priority)
         return id
     }
@@ -46,15 +55,17 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
             items.append(BatchEnvelope.Item(id: id, field: entry.field, payload: entry.payload))
             bytes += entry.payload.count
             entry.payload = []
-            entry.isSent = true
+            entry.progress.sentAt = self.time
             self.entries[id] = entry
             self.inFlight += 1
         }
+        for item in items { self.entries[item.id]?.progress.batchSize = items.count }
         return items
     }
 
     /// An answer came. Returns who waits for it, and what he gets; nil for a command that was given up meanwhile.
     mutating func answer(_ item: BatchEnvelope.Item) -> (Waiter, Result<[UInt8], RPCError>)? {
+        self.greatestAnswered = max(self.greatestAnswered, item.id)
         guard let entry = self.entries.removeValue(forKey: item.id) else { return nil }
         if entry.isSent { self.inFlight -= 1 }
         guard item.field == entry.field else {
@@ -79,6 +90,7 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
         let sent = self.entries.filter(\.value.isSent)
         for id in sent.keys { self.entries[id] = nil }
         self.inFlight = 0
+        self.greatestAnswered = 0
         return sent.sorted { $0.key < $1.key }.map(\.value.waiter)
     }
 
@@ -90,19 +102,45 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
         return unsent.sorted { $0.key < $1.key }.map(\.value.waiter)
     }
 
+    /// A command that was sent later has been answered.
+    private func isOvertaken(_ id: UInt64, _ entry: Entry) -> Bool {
+        entry.isSent && id < self.greatestAnswered
+    }
+
+    /// Looks for commands that have waited long.
+    func inspect(at now: NIODeadline) -> PendingCommands {
+        self.entries.reduce(into: PendingCommands()) { pending, element in
+            let (id, entry) = element
+            pending.add(entry.progress, at: now, isOvertaken: self.isOvertaken(id, entry))
+        }
+    }
+
+    /// A command whose time is over.
+    struct Expired {
+        var waiter: Waiter
+        var isSent: Bool
+        /// How far it has come.
+        var progress: String
+    }
+
     /// Takes out the commands whose time is over. Returns them, and the earliest deadline of those that stay.
-    mutating func removeExpired(at now: NIODeadline) -> (expired: [(waiter: Waiter, isSent: Bool)], next: NIODeadline?)
-    {
+    mutating func removeExpired(at now: NIODeadline) -> (expired: [Expired], next: NIODeadline?) {
         var next: NIODeadline?
-        var expired: [UInt64] = []
+        var due: [UInt64] = []
         for (id, entry) in self.entries {
             guard let deadline = entry.deadline else { continue }
             if deadline <= now {
-                expired.append(id)
+                due.append(id)
             } else {
                 next = next.map { min($0, deadline) } ?? deadline
             }
         }
-        return (expired.compactMap { self.remove($0) }, next)
+        var expired: [Expired] = []
+        for id in due {
+            guard let entry = self.entries[id], let (waiter, isSent) = self.remove(id) else { continue }
+            let progress = entry.progress.description(at: now, isOvertaken: self.isOvertaken(id, entry))
+            expired.append(Expired(waiter: waiter, isSent: isSent, progress: progress))
+        }
+        return (expired, next)
     }
 }

@@ -8,27 +8,28 @@ package import SwiftProtobuf
 /// One task sends and one reads; they may be different tasks. Cancelling either task cancels the call.
 package final class ClientStream<Request: Message, Response: Message>: Sendable {
     private let connection: Connection
-    private let handle: CallHandle
+    private let call: ClientCall
 
-    init(_ connection: Connection, _ handle: CallHandle) {
+    init(_ connection: Connection, _ call: ClientCall) {
         self.connection = connection
-        self.handle = handle
+        self.call = call
     }
 
     /// Sends one message. Returns when there is room for another: a peer that does not read holds the sender back.
     package func send(_ request: Request) async throws(RPCError) {
-        let frame = try request.framed(limit: self.connection.configuration.maxSendMessageSize)
-        try await self.connection.send(frame, on: self.handle)
+        let configuration = self.connection.configuration
+        let frame = configuration.compressed(try request.framed(limit: configuration.maxSendMessageSize))
+        try await self.connection.send(frame, on: self.call)
     }
 
     /// No more requests follow. The responses still do.
     package func finish() {
-        self.connection.finishSending(on: self.handle)
+        self.connection.finishSending(on: self.call)
     }
 
     /// The next response; nil when the server has ended the call with status OK. Any other status is thrown.
     package func next() async throws(RPCError) -> Response? {
-        guard let bytes = try await self.connection.next(on: self.handle) else { return nil }
-        return try Response(received: bytes, from: self.connection.address.description)
+        guard let bytes = try await self.connection.next(on: self.call) else { return nil }
+        return try Response(received: bytes, from: self.connection.address)
     }
 }

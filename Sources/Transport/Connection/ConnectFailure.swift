@@ -39,6 +39,11 @@ enum ConnectFailure {
         }
     }
 
+    /// Whether another connect would fail in the same way, as long as nobody changes a certificate or a setting.
+    static func isPermanent(_ error: any Error) -> Bool {
+        (error as? TLSError)?.reason.isPermanent ?? false
+    }
+
     /// The system's own words for an error number, such as "Connection refused".
     private static func text(errno: CInt) -> String {
         unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "error number \(errno)"

@@ -7,27 +7,21 @@ internal import TiKVProto
 
 /// The connection's one `BatchCommands` stream: opened with the first command, opened anew when it broke.
 extension Connection {
-    typealias CommandWaiter = CheckedContinuation<Result<[UInt8], RPCError>, Never>
-
     struct BatchState {
-        var correlator = BatchCorrelator<CommandWaiter>()
+        var correlator = BatchCorrelator<ClientCall>()
         /// The stream that is open now.
         var stream: HTTP2Stream?
         /// That stream has brought an answer.
         var hasAnswered = false
         /// The server has no BatchCommands.
         var isUnsupported = false
+        /// Where the first command of a message may wait for more; nil where nothing ever waits.
+        var trigger: BatchTrigger?
+        /// Commands that are enough to go at once, while the first one waits.
+        var gathering: Int?
+        var gatherTimer: Scheduled<Void>?
         /// Streams that broke since the last answer: a server that breaks each of them must not be asked for ever.
         var brokenInARow = 0
-    }
-
-    private struct CommandStart: Sendable {
-        var field: Int
-        var payload: [UInt8]
-        var priority: UInt64
-        var deadline: NIODeadline?
-        var handle: CallHandle
-        var waiter: CommandWaiter
     }
 
     private static let mostBrokenInARow = 3
@@ -41,42 +35,48 @@ extension Connection {
     nonisolated func command(
         field: Int, payload: [UInt8], priority: UInt64, deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8] {
-        let handle = CallHandle()
-        return try await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter in
-                let start = CommandStart(
-                    field: field, payload: payload, priority: priority, deadline: deadline, handle: handle,
-                    waiter: waiter)
-                self.onLoop(self.eventLoop) { $0.startCommand(start) }
-            }
-        } onCancel: {
-            handle.cancel()
-            // Later, never inline: whoever cancels may be running inside this actor.
-            self.laterOnLoop(self.eventLoop) { $0.cancelCommand(handle) }
-        }.get()
+        try await self.perform(
+            ClientCall(
+                .command(field: field, priority: priority), path: "", message: payload, deadline: deadline,
+                messageLimit: self.configuration.maxReceiveMessageSize))
     }
 
-    private func startCommand(_ start: CommandStart) {
-        if start.handle.isCancelled {
-            return self.refuse(start.waiter, RPCError(.cancelled, "the task was cancelled", delivery: .notSent))
+    func startCommand(_ call: ClientCall, field: Int, priority: UInt64, at now: NIODeadline) {
+        if self.batch.isUnsupported { return self.refuse(call, Self.unsupported) }
+        if let refusal = self.refusalOfNewCalls { return self.refuse(call, refusal) }
+        self.batch.correlator.time = now
+        call.command = self.batch.correlator.add(
+            field: field, payload: call.message ?? [], priority: priority, deadline: call.deadline, waiter: call)
+        call.message = nil
+        self.arm(call.deadline)
+        if self.batch.trigger == nil { self.flushSoon() } else { self.gather(now) }
+    }
+
+    /// Sends soon, or waits a little for more to send.
+    private func gather(_ now: NIODeadline) {
+        let unsent = self.batch.correlator.count - self.batch.correlator.inFlight
+        if let enough = self.batch.gathering {
+            if unsent >= enough { self.stopGathering() }
+        } else if unsent == 1, let wait = self.batch.trigger?.began(at: now) {
+            self.batch.gathering = wait.commands
+            self.batch.gatherTimer = self.eventLoop.scheduleTask(in: wait.time) { [weak self] in
+                self?.assumeIsolated { $0.stopGathering() }
+            }
+        } else {
+            self.flushSoon()
         }
-        if let deadline = start.deadline, deadline <= .now() {
-            return self.refuse(start.waiter, self.deadlineError(.notSent))
-        }
-        if self.batch.isUnsupported { return self.refuse(start.waiter, Self.unsupported) }
-        if let refusal = self.refusalOfNewCalls { return self.refuse(start.waiter, refusal) }
-        let id = self.batch.correlator.add(
-            field: start.field, payload: start.payload, priority: start.priority, deadline: start.deadline,
-            waiter: start.waiter)
-        start.handle.slot = Int(truncatingIfNeeded: id)
-        self.arm(start.deadline)
+    }
+
+    private func stopGathering() {
+        self.batch.gathering = nil
+        self.batch.gatherTimer?.cancel()
         self.flushSoon()
     }
 
-    private func cancelCommand(_ handle: CallHandle) {
-        guard let id = handle.slot, let (waiter, isSent) = self.batch.correlator.remove(UInt64(id)) else { return }
+    func cancelCommand(_ call: ClientCall) {
+        guard let id = call.command, let (_, isSent) = self.batch.correlator.remove(id) else { return }
         let delivery: RPCError.Delivery = isSent ? .unknown : .notSent
-        self.refuse(waiter, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
+        self.refuse(call, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
         self.afterGivingUp()
     }
 
@@ -86,12 +86,6 @@ extension Connection {
         self.finishBatchIfDraining()
     }
 
-    private func refuse(_ waiter: CommandWaiter, _ error: RPCError) {
-        var error = error
-        error.peer = self.address.description
-        waiter.resume(returning: .failure(error))
-    }
-
     private static let unsupported = RPCError(
         .unimplemented, "the server has no BatchCommands", delivery: .notSent)
 
@@ -99,29 +93,36 @@ extension Connection {
 
     /// More commands wait, and the stream takes them.
     var canSendBatches: Bool {
-        guard self.batch.correlator.hasUnsent, self.isOpenForCalls, let stream = self.batch.stream else { return false }
+        guard self.batch.correlator.hasUnsent, self.batch.gathering == nil, self.isOpenForCalls,
+            let stream = self.batch.stream
+        else { return false }
         return (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer
     }
 
     /// Puts what waits into messages, as far as the stream takes them. Called before each write. Returns whether there
     /// was anything.
     func sendBatches() -> Bool {
-        guard self.batch.correlator.hasUnsent, let settings = self.configuration.batch, self.isOpenForCalls,
+        guard self.batch.correlator.hasUnsent, self.batch.gathering == nil, let settings = self.configuration.batch,
+            self.isOpenForCalls,
             let stream = self.batch.stream ?? self.openBatchStream()
         else { return false }
         var moved = false
+        self.batch.correlator.time = .now()
         while (self.link.session.queuedBytes(stream) ?? .max) < Self.batchBuffer {
             var envelope = BatchEnvelope()
             envelope.items = self.batch.correlator.takeBatch(settings)
             if envelope.items.isEmpty { break }
-            self.link.session.send(envelope.framed(), on: stream)
+            let frame = self.configuration.compressed(envelope.framed())
+            self.link.session.send(frame, on: stream)
+            self.batch.trigger?.sent(envelope.items.count)
+            self.observer?.batchSent(commands: envelope.items.count, bytes: frame.count)
             moved = true
         }
         return moved
     }
 
     private func openBatchStream() -> HTTP2Stream? {
-        let stream = self.openCall(path: TikvpbTikvRPC.batchCommands.path, kind: .batch)
+        let stream = self.openCommands(path: TikvpbTikvRPC.batchCommands.path)
         self.batch.stream = stream
         self.batch.hasAnswered = false
         return stream
@@ -141,10 +142,10 @@ extension Connection {
             self.batch.brokenInARow = 0
             self.batch.hasAnswered = true
             for item in envelope.items {
-                guard let (waiter, result) = self.batch.correlator.answer(item) else { continue }
+                guard let (call, result) = self.batch.correlator.answer(item) else { continue }
                 switch result {
-                case .success: waiter.resume(returning: result)
-                case .failure(let error): self.refuse(waiter, error)
+                case .success: call.finish(result)
+                case .failure(let error): self.refuse(call, error)
                 }
             }
             self.report(envelope)
@@ -154,6 +155,7 @@ extension Connection {
     }
 
     private func report(_ envelope: BatchEnvelope) {
+        if envelope.load > 0 { self.batch.trigger?.serverLoad = envelope.load }
         guard let onFeedback = self.onFeedback, envelope.load > 0 || envelope.feedback != nil else { return }
         var feedback = StoreFeedback(transportLayerLoad: envelope.load, health: nil)
         // Feedback that cannot be read is left out: it is advice, and the answers beside it are good.
@@ -172,19 +174,19 @@ extension Connection {
         // In the middle of a stream it says nothing about the commands that are in flight.
         if let failure, failure.code == .unimplemented, failure.delivery == .answered, !self.batch.hasAnswered {
             self.batch.isUnsupported = true
-            for waiter in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
-                self.refuse(waiter, Self.unsupported)
+            for call in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
+                self.refuse(call, Self.unsupported)
             }
             return
         }
         let reason = failure.map { ": \($0.message)" } ?? ""
         let broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
-        for waiter in self.batch.correlator.removeSent() { self.refuse(waiter, broken) }
+        for call in self.batch.correlator.removeSent() { self.refuse(call, broken) }
         self.batch.brokenInARow += 1
         if self.batch.brokenInARow >= Self.mostBrokenInARow {
             var error = broken
             error.delivery = .notSent
-            for waiter in self.batch.correlator.removeUnsent() { self.refuse(waiter, error) }
+            for call in self.batch.correlator.removeUnsent() { self.refuse(call, error) }
         }
         if self.batch.correlator.hasUnsent { self.flushSoon() }
     }
@@ -193,7 +195,7 @@ extension Connection {
     func failCommands(_ error: RPCError) {
         var lost = error
         lost.delivery = .unknown
-        for waiter in self.batch.correlator.removeSent() { self.refuse(waiter, lost) }
+        for call in self.batch.correlator.removeSent() { self.refuse(call, lost) }
         self.refuseUnsentCommands(error)
     }
 
@@ -201,19 +203,25 @@ extension Connection {
     func refuseUnsentCommands(_ error: RPCError) {
         var unsent = error
         unsent.delivery = .notSent
-        for waiter in self.batch.correlator.removeUnsent() { self.refuse(waiter, unsent) }
+        for call in self.batch.correlator.removeUnsent() { self.refuse(call, unsent) }
     }
 
     /// While the connection drains, the stream ends when the last answer has come.
     func finishBatchIfDraining() {
-        guard self.isDraining, self.batch.correlator.isEmpty, let stream = self.batch.stream else { return }
-        self.halfCloseCall(stream)
+        guard self.isDraining, self.batch.correlator.isEmpty, let stream = self.batch.stream,
+            let call = self.call(of: stream)
+        else { return }
+        self.halfClose(call)
     }
 
     /// Fails the commands whose time is over. Returns the next deadline.
     func expireCommands(_ now: NIODeadline) -> NIODeadline? {
         let (expired, next) = self.batch.correlator.removeExpired(at: now)
-        for (waiter, isSent) in expired { self.refuse(waiter, self.deadlineError(isSent ? .unknown : .notSent)) }
+        for command in expired {
+            var error = self.deadlineError(command.isSent ? .unknown : .notSent)
+            error.message += ": \(command.progress)"
+            self.refuse(command.waiter, error)
+        }
         if !expired.isEmpty { self.afterGivingUp() }
         return next
     }

@@ -7,19 +7,36 @@ internal import NIOCore
 extension Connection {
     // MARK: - Starting calls
 
-    func start(_ start: CallStart) {
-        if start.handle.isCancelled {
-            return self.refuse(start, RPCError(.cancelled, "the task was cancelled", delivery: .notSent))
+    /// Starts the calls that came from other threads, and writes once for all of them.
+    func startAll() {
+        let wasGathering = self.isGathering
+        self.isGathering = true
+        for call in self.inbox.takeAll() { self.start(call) }
+        self.isGathering = wasGathering
+        if !wasGathering { self.flush() }
+    }
+
+    func start(_ call: ClientCall) {
+        self.idle.began()
+        if call.isCancelled {
+            return self.refuse(call, RPCError(.cancelled, "the task was cancelled", delivery: .notSent))
         }
-        if let deadline = start.deadline, deadline <= .now() {
-            return self.refuse(start, self.deadlineError(.notSent))
+        let now = NIODeadline.now()
+        var timeout: Int64?
+        if let deadline = call.deadline {
+            let left = (deadline - now).nanoseconds
+            if left <= 0 { return self.refuse(call, self.deadlineError(.notSent)) }
+            timeout = left
         }
-        if let refusal = self.refusalOfNewCalls { return self.refuse(start, refusal) }
+        if case .command(let field, let priority) = call.kind {
+            return self.startCommand(call, field: field, priority: priority, at: now)
+        }
+        if let refusal = self.refusalOfNewCalls { return self.refuse(call, refusal) }
         if self.isOpenForCalls {
-            self.submit(start)
+            self.submit(call, timeout: timeout)
         } else {
-            self.waiting.append(start)
-            self.arm(start.deadline)
+            self.waiting.append(call)
+            self.arm(call.deadline)
         }
     }
 
@@ -46,82 +63,74 @@ extension Connection {
         }
     }
 
-    func refuse(_ start: CallStart, _ error: RPCError) {
+    /// Ends a call that the connection does not know, or knows no more.
+    func refuse(_ call: ClientCall, _ error: RPCError) {
         var error = error
         error.peer = self.address.description
-        switch start.completion {
-        case .unary(let continuation): continuation.resume(returning: .failure(error))
-        case .stream(let opened): opened.resume(returning: error)
-        }
+        call.finish(.failure(error))
     }
 
-    func submit(_ start: CallStart) {
-        let now = NIODeadline.now()
-        let timeout = start.deadline.map { ($0 - now).nanoseconds }
-        let (base, more) = self.requestHeaders.make(path: start.path, timeout: timeout, metadata: start.metadata)
-        let stream: HTTP2Stream
+    /// - Parameter timeout: what is left until the call's deadline, in nanoseconds.
+    private func submit(_ call: ClientCall, timeout: Int64?) {
+        let (base, more) = self.requestHeaders.make(path: call.path, timeout: timeout, metadata: call.metadata)
         do {
-            stream = try self.link.session.request(
-                base, more: more, body: start.message ?? [], finished: start.message != nil)
+            call.stream = try self.link.session.request(
+                base, more: more, body: call.message ?? [], finished: call.isHalfClosed)
         } catch {
             // Stream numbers are used up, or memory is: this connection has had its time.
-            self.refuse(start, error)
+            self.refuse(call, error)
             return self.drain()
         }
-        let kind: ClientCall.Kind
-        switch start.completion {
-        case .unary(let continuation): kind = .unary(message: nil, continuation)
-        case .stream: kind = .stream(InboundMessages())
-        }
-        self.keep(
-            ClientCall(
-                stream: stream, handle: start.handle, deadline: start.deadline,
-                response: ResponseMachine(messageLimit: self.configuration.maxReceiveMessageSize), kind: kind,
-                isHalfClosed: start.message != nil))
-        self.arm(start.deadline)
+        call.message = nil
+        self.keep(call)
+        self.arm(call.deadline)
         self.flushSoon()
-        if case .stream(let opened) = start.completion { opened.resume(returning: nil) }
+        if case .stream = call.kind { call.finish(.success([])) }
     }
 
-    /// Opens a stream of the connection's own, without a caller. Nil where no stream can be opened any more.
-    func openCall(path: String, kind: ClientCall.Kind) -> HTTP2Stream? {
+    /// Opens the stream of commands. Nil where no stream can be opened any more.
+    func openCommands(path: String) -> HTTP2Stream? {
+        let call = ClientCall(.commands, path: path, messageLimit: self.configuration.maxReceiveMessageSize)
         let (base, _) = self.requestHeaders.make(path: path, timeout: nil, metadata: [:])
         do {
-            let stream = try self.link.session.request(base, body: [], finished: false)
-            self.keep(
-                ClientCall(
-                    stream: stream, handle: CallHandle(), deadline: nil,
-                    response: ResponseMachine(messageLimit: self.configuration.maxReceiveMessageSize), kind: kind,
-                    isHalfClosed: false))
-            return stream
+            call.stream = try self.link.session.request(base, body: [], finished: false)
         } catch {
             self.drain()
             return nil
         }
+        self.keep(call)
+        return call.stream
     }
 
-    func keep(_ call: ClientCall) {
-        let slot = call.stream.slot
-        while self.calls.count <= slot { self.calls.append(nil) }
-        call.handle.slot = slot
-        self.calls[slot] = call
+    private func keep(_ call: ClientCall) {
+        while self.calls.count <= call.stream.slot { self.calls.append(nil) }
+        self.calls[call.stream.slot] = call
         self.callCount += 1
+        self.observer?.streamsChanged(StreamCountChange(connection: self.number, openStreams: self.callCount))
+    }
+
+    /// The call whose stream this is; nil where it is forgotten.
+    func call(of stream: HTTP2Stream) -> ClientCall? {
+        guard stream.slot < self.calls.count, let call = self.calls[stream.slot], call.stream.id == stream.id else {
+            return nil
+        }
+        return call
+    }
+
+    /// Whether the call is one of those in flight, or kept for its reader.
+    func knows(_ call: ClientCall) -> Bool {
+        let slot = call.stream.slot
+        return self.calls.indices.contains(slot) && self.calls[slot] === call
     }
 
     // MARK: - Streams
 
     func send(
-        _ message: [UInt8], on handle: CallHandle, _ continuation: CheckedContinuation<RPCError?, Never>
+        _ message: [UInt8], on call: ClientCall, _ continuation: CheckedContinuation<RPCError?, Never>
     ) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot] else {
-            let error = RPCError(.cancelled, "the call is at its end", delivery: .unknown, peer: "\(self.address)")
-            return continuation.resume(returning: error)
-        }
-        if call.response.isEnded {
-            let gone = RPCError(.cancelled, "the call is at its end", peer: "\(self.address)")
-            guard case .stream(let inbound) = call.kind, case .failure(let error)? = inbound.ending else {
-                return continuation.resume(returning: gone)
-            }
+        guard self.knows(call), !call.response.isEnded else {
+            var error = RPCError(.cancelled, "the call is at its end", peer: self.address.description)
+            if case .failure(let ending)? = call.inbound.ending { error = ending }
             return continuation.resume(returning: error)
         }
         guard !call.isHalfClosed else {
@@ -133,36 +142,27 @@ extension Connection {
         if (self.link.session.queuedBytes(call.stream) ?? 0) <= Self.sendBuffer {
             continuation.resume(returning: nil)
         } else {
-            self.calls[slot]?.senders.append(continuation)
-            self.blockedStreams.append(call.stream)
+            call.senders.append(continuation)
+            self.blockedCalls.append(call)
         }
     }
 
-    func halfClose(_ handle: CallHandle) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot] else { return }
-        self.halfCloseCall(call.stream)
-    }
-
-    func halfCloseCall(_ stream: HTTP2Stream) {
-        guard stream.slot < self.calls.count, self.calls[stream.slot]?.stream == stream,
-            self.calls[stream.slot]?.isHalfClosed == false
-        else { return }
-        self.calls[stream.slot]?.isHalfClosed = true
-        self.link.session.finish(stream)
+    func halfClose(_ call: ClientCall) {
+        guard self.knows(call), !call.isHalfClosed else { return }
+        call.isHalfClosed = true
+        self.link.session.finish(call.stream)
         self.flushSoon()
     }
 
     func next(
-        on handle: CallHandle, _ continuation: CheckedContinuation<InboundMessages<Never>.Next, Never>
+        on call: ClientCall, _ continuation: CheckedContinuation<InboundMessages<Never>.Next, Never>
     ) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot], case .stream(var inbound) = call.kind
-        else {
-            let error = RPCError(.cancelled, "the call is at its end", peer: "\(self.address)")
+        guard self.knows(call) else {
+            let error = RPCError(.cancelled, "the call is at its end", peer: self.address.description)
             return continuation.resume(returning: .failure(error))
         }
-        let answer = inbound.next(continuation)
-        let credit = inbound.settleDebt()
-        self.calls[slot]?.kind = .stream(inbound)
+        let answer = call.inbound.next(continuation)
+        let credit = call.inbound.settleDebt()
         if credit > 0 {
             self.link.session.consumeStream(credit, on: call.stream)
             self.flushSoon()
@@ -177,35 +177,29 @@ extension Connection {
         }
     }
 
-    func releaseStream(_ handle: CallHandle) {
-        guard let slot = self.slot(of: handle), let call = self.calls[slot] else { return }
+    func releaseStream(_ call: ClientCall) {
+        guard self.knows(call) else { return }
         if !call.response.isEnded {
-            self.end(slot, .failed(RPCError(.cancelled, "the stream was released")), reset: .always)
+            self.end(call, .failed(RPCError(.cancelled, "the stream was released")), reset: .always)
         }
-        self.forget(slot)
+        self.forget(call)
     }
 
-    func cancelled(_ handle: CallHandle) {
-        let error = RPCError(.cancelled, "the task was cancelled")
-        if let slot = self.slot(of: handle) {
-            self.end(slot, .failed(error), reset: .always)
-        } else if let index = self.waiting.firstIndex(where: { $0.handle === handle }) {
-            var error = error
+    func cancelled(_ call: ClientCall) {
+        if case .command = call.kind { return self.cancelCommand(call) }
+        var error = RPCError(.cancelled, "the task was cancelled")
+        if self.knows(call) {
+            self.end(call, .failed(error), reset: .always)
+        } else if let index = self.waiting.firstIndex(where: { $0 === call }) {
             error.delivery = .notSent
             self.refuse(self.waiting.remove(at: index), error)
         }
     }
 
-    func slot(of handle: CallHandle) -> Int? {
-        guard let slot = handle.slot, slot < self.calls.count, self.calls[slot]?.handle === handle else { return nil }
-        return slot
-    }
-
     // MARK: - Ending calls
 
     /// Tells the caller how its call ended. A stream stays known, for its reader, until it is released.
-    func end(_ slot: Int, _ end: ResponseMachine.End, reset: Reset) {
-        guard let call = self.calls[slot] else { return }
+    func end(_ call: ClientCall, _ end: ResponseMachine.End, reset: Reset) {
         var failure: RPCError?
         if case .failed(var error) = end {
             error.peer = self.address.description
@@ -218,37 +212,37 @@ extension Connection {
             self.flushSoon()
         }
         switch call.kind {
-        case .unary(let message, let continuation):
-            self.forget(slot)
+        case .unary:
+            self.forget(call)
             if let failure {
-                continuation.resume(returning: .failure(failure))
-            } else if let message {
-                continuation.resume(returning: .success(message))
+                call.finish(.failure(failure))
+            } else if let answer = call.answer {
+                call.finish(.success(answer))
             } else {
-                let error = RPCError(
-                    .internalError, "the response has no message", delivery: .unknown, peer: self.address.description)
-                continuation.resume(returning: .failure(error))
+                self.refuse(call, RPCError(.internalError, "the response has no message"))
             }
-        case .stream(var inbound):
-            _ = self.calls[slot]?.response.abandon(failure ?? RPCError(.ok, ""))
-            let waiter = inbound.finish(failure)
+        case .stream:
+            _ = call.response.abandon(failure ?? RPCError(.ok, ""))
+            let waiter = call.inbound.finish(failure)
             let senders = call.senders
-            self.calls[slot]?.kind = .stream(inbound)
-            self.calls[slot]?.senders = []
-            waiter?.resume(returning: inbound.ending ?? .success(nil))
-            let gone = RPCError(.cancelled, "the call is at its end", peer: self.address.description)
-            for sender in senders { sender.resume(returning: failure ?? gone) }
-        case .batch:
-            self.forget(slot)
+            call.senders = []
+            waiter?.resume(returning: call.inbound.ending ?? .success(nil))
+            let gone = failure ?? RPCError(.cancelled, "the call is at its end", peer: self.address.description)
+            for sender in senders { sender.resume(returning: gone) }
+        case .command:
+            // Has no stream of its own, and so no end of one.
+            break
+        case .commands:
+            self.forget(call)
             self.batchEnded(failure)
         }
     }
 
-    func forget(_ slot: Int) {
-        guard let call = self.calls[slot] else { return }
-        call.handle.slot = nil
-        self.calls[slot] = nil
+    func forget(_ call: ClientCall) {
+        guard self.knows(call) else { return }
+        self.calls[call.stream.slot] = nil
         self.callCount -= 1
+        self.observer?.streamsChanged(StreamCountChange(connection: self.number, openStreams: self.callCount))
         // Where the stream is still open, its slot is given back when it is closed.
         if call.isClosed { self.link.session.release(call.stream) }
         self.closeIfDrained()
@@ -256,11 +250,10 @@ extension Connection {
 
     /// The stream is gone. A call that is kept for its reader keeps the slot, so that no other call takes its place.
     func streamClosed(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
-        guard stream.slot < self.calls.count, self.calls[stream.slot]?.stream == stream else {
-            return self.link.session.release(stream)
-        }
-        self.calls[stream.slot]?.isClosed = true
+        guard let call = self.call(of: stream) else { return self.link.session.release(stream) }
+        call.isClosed = true
         let complaint = code == .noError ? nil : self.link.session.takeComplaint()
-        self.handle(stream, reset: .never) { $0.closed(code, complaint: complaint) }
+        guard let end = call.response.closed(code, complaint: complaint) else { return }
+        self.end(call, end, reset: .never)
     }
 }

@@ -12,11 +12,15 @@ extension Connection {
         for event in self.link.session.takeEvents() {
             switch event {
             case .headers(let stream, let block, let endStream):
-                self.handle(stream, reset: .ifUnfinished) { $0.headers(block, endStream: endStream) }
+                guard let call = self.call(of: stream) else { continue }
+                if let end = call.response.headers(block, endStream: endStream) {
+                    self.end(call, end, reset: .ifUnfinished)
+                }
             case .data(let stream, let bytes):
                 self.handleData(stream, bytes)
             case .endStream(let stream):
-                self.handle(stream, reset: .ifUnfinished) { $0.endStream() }
+                guard let call = self.call(of: stream) else { continue }
+                if let end = call.response.endStream() { self.end(call, end, reset: .ifUnfinished) }
             case .closed(let stream, let code):
                 self.streamClosed(stream, code)
             case .settings:
@@ -32,59 +36,32 @@ extension Connection {
         }
     }
 
-    func handle(
-        _ stream: HTTP2Stream, reset: Reset, _ event: (inout ResponseMachine) -> ResponseMachine.End?
-    ) {
-        guard stream.slot < self.calls.count, self.calls[stream.slot]?.stream == stream,
-            var call = self.calls[stream.slot].take()
-        else { return }
-        let end = event(&call.response)
-        self.calls[stream.slot] = call
-        if let end { self.end(stream.slot, end, reset: reset) }
-    }
-
-    func handleData(_ stream: HTTP2Stream, _ bytes: ByteBuffer) {
+    private func handleData(_ stream: HTTP2Stream, _ bytes: ByteBuffer) {
         let count = bytes.readableBytes
-        self.link.session.consumeConnection(count)
-        guard stream.slot < self.calls.count, self.calls[stream.slot]?.stream == stream,
-            var call = self.calls[stream.slot].take()
-        else { return }
-        var end: ResponseMachine.End?
+        guard let call = self.call(of: stream) else { return self.link.session.consumeConnection(count) }
+        let end: ResponseMachine.End?
         switch call.kind {
-        case .unary(var message, let continuation):
-            call.kind = .unary(message: nil, continuation)
-            var surplus = false
-            end = call.response.data(bytes) { received in
-                surplus = surplus || message != nil
-                message = received
-            }
-            call.kind = .unary(message: message, continuation)
-            if surplus, end == nil {
-                end = call.response.abandon(RPCError(.internalError, "two messages where one was due"))
-            }
-            self.calls[stream.slot] = call
-            self.link.session.consumeStream(count, on: stream)
-        case .stream(var inbound):
+        case .unary, .command:
+            self.link.session.consume(count, on: stream)
+            end = call.receive(bytes)
+        case .stream:
+            self.link.session.consumeConnection(count)
             var resumed: [(CheckedContinuation<InboundMessages<Never>.Next, Never>, [UInt8])] = []
             end = call.response.data(bytes) { message in
-                if let waiter = inbound.deliver(message) { resumed.append((waiter, message)) }
+                if let waiter = call.inbound.deliver(message) { resumed.append((waiter, message)) }
             }
-            let credit = inbound.received(count)
-            call.kind = .stream(inbound)
-            self.calls[stream.slot] = call
+            let credit = call.inbound.received(count)
             if credit > 0 { self.link.session.consumeStream(credit, on: stream) }
             for (waiter, message) in resumed { waiter.resume(returning: .success(message)) }
-        case .batch:
+        case .commands:
+            self.link.session.consume(count, on: stream)
             var messages: [[UInt8]] = []
-            end = call.response.data(bytes) { messages.append($0) }
-            self.calls[stream.slot] = call
-            self.link.session.consumeStream(count, on: stream)
-            if let error = self.receiveBatches(messages), end == nil {
-                end = self.calls[stream.slot]?.response.abandon(error) ?? nil
-            }
+            let broken = call.response.data(bytes) { messages.append($0) }
+            let unreadable = self.receiveBatches(messages)
+            end = broken ?? unreadable.flatMap { call.response.abandon($0) }
         }
         // Only our own finding ends a response inside its data: the peer must be told to stop.
-        if let end { self.end(stream.slot, end, reset: .always) }
+        if let end { self.end(call, end, reset: .always) }
     }
 
     // MARK: - Deadlines
@@ -106,13 +83,13 @@ extension Connection {
             next = next.map { min($0, deadline) } ?? deadline
             return false
         }
-        for start in self.waiting where look(start.deadline) {
-            self.refuse(start, self.deadlineError(.notSent))
+        for call in self.waiting where look(call.deadline) {
+            self.refuse(call, self.deadlineError(.notSent))
         }
         self.waiting.removeAll { $0.deadline.map { $0 <= now } ?? false }
-        for slot in self.calls.indices {
-            guard let call = self.calls[slot], !call.response.isEnded, look(call.deadline) else { continue }
-            self.end(slot, .failed(self.deadlineError(.unknown)), reset: .always)
+        for call in self.calls {
+            guard let call, !call.response.isEnded, look(call.deadline) else { continue }
+            self.end(call, .failed(self.deadlineError(.unknown)), reset: .always)
         }
         self.arm(next)
     }

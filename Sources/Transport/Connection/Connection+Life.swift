@@ -11,6 +11,8 @@ extension Connection {
     // MARK: - Connecting and closing
 
     func startConnecting() {
+        self.connectStart = .now()
+        self.observe(.connecting)
         let timeout = TimeAmount(clamping: self.configuration.connectTimeout)
         self.connectTimer = self.eventLoop.scheduleTask(in: timeout) { [weak self] in
             self?.assumeIsolated { $0.connectTimedOut() }
@@ -50,7 +52,9 @@ extension Connection {
     }
 
     static func connectError(_ error: any Error) -> RPCError {
-        RPCError(.unavailable, "cannot connect: \(ConnectFailure.describe(error))", delivery: .notSent)
+        RPCError(
+            .unavailable, "cannot connect: \(ConnectFailure.describe(error))", delivery: .notSent,
+            isPermanent: ConnectFailure.isPermanent(error))
     }
 
     func connectTimedOut() {
@@ -71,10 +75,13 @@ extension Connection {
         self.readyOnce.store(true, ordering: .relaxed)
         self.connectTimer?.cancel()
         self.startKeepAlive()
+        self.lookAtIdle()
+        self.inspectCommands()
+        self.observe(.ready)
         let waiting = self.waiting
         self.waiting = []
         self.onChange(self, .ready)
-        for start in waiting { self.start(start) }
+        for call in waiting { self.start(call) }
         self.flushSoon()
     }
 
@@ -85,6 +92,7 @@ extension Connection {
             self.fail(RPCError(.unavailable, "the connection was closed before it was up", delivery: .notSent))
         case .ready:
             self.state = .draining
+            self.observe(.draining)
             self.onChange(self, .draining)
             self.refuseUnsentCommands(RPCError(.unavailable, "the connection takes no new calls"))
             self.finishBatchIfDraining()
@@ -103,10 +111,12 @@ extension Connection {
     func startClosing(_ grace: Duration?, _ continuation: CheckedContinuation<Void, Never>) {
         if case .closed = self.state { return continuation.resume() }
         self.closeWaiters.append(continuation)
-        let closed = RPCError(.unavailable, "the connection was closed by this client")
+        var closed = RPCError(.unavailable, "the connection was closed by this client")
+        closed.isClosedHere = true
+        let reason = closed
         guard let grace, self.isOpenForCalls || self.isDraining else {
             self.link.session.goAway(.noError)
-            return self.fail(closed)
+            return self.fail(reason)
         }
         // Of several who close, the one with the least patience counts.
         let end = NIODeadline.after(grace)
@@ -114,7 +124,7 @@ extension Connection {
             self.drainEnd = end
             self.drainTimer?.cancel()
             self.drainTimer = self.eventLoop.scheduleTask(deadline: end) { [weak self] in
-                self?.assumeIsolated { $0.fail(closed) }
+                self?.assumeIsolated { $0.fail(reason) }
             }
         }
         self.drain()
@@ -129,22 +139,25 @@ extension Connection {
         case .connecting: error.delivery = .notSent
         case .ready, .draining: break
         }
+        self.observe(.closed, reason: error.message)
         self.state = .closed(error)
         self.connectTimer?.cancel()
+        self.idleTimer?.cancel()
+        self.inspectionTimer?.cancel()
+        self.batch.gatherTimer?.cancel()
         self.keepAliveTimer?.cancel()
         self.drainTimer?.cancel()
         self.deadlines.cancel()
         var unsent = error
         unsent.delivery = .notSent
-        for start in self.waiting { self.refuse(start, unsent) }
+        for call in self.waiting { self.refuse(call, unsent) }
         self.waiting = []
         self.failCommands(error)
-        for slot in self.calls.indices {
-            guard let call = self.calls[slot] else { continue }
-            if call.response.isEnded { continue }
+        for call in self.calls {
+            guard let call, !call.response.isEnded else { continue }
             var lost = error
             lost.delivery = .unknown
-            self.end(slot, .failed(lost), reset: .never)
+            self.end(call, .failed(lost), reset: .never)
         }
         self.logger.debug("connection is closed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
         self.onChange(self, .closed(error))
@@ -153,6 +166,62 @@ extension Connection {
         self.openingChannel?.close(promise: nil)
         for waiter in self.closeWaiters { waiter.resume() }
         self.closeWaiters = []
+    }
+
+    private func observe(_ state: ConnectionStateChange.State, reason: String = "") {
+        guard let observer = self.observer else { return }
+        let waiting =
+            switch self.state {
+            case .connecting, .ready: self.waiting.count + self.batch.correlator.count - self.batch.correlator.inFlight
+            case .draining, .closed: 0
+            }
+        observer.connectionChanged(
+            ConnectionStateChange(
+                connection: self.number, state: state,
+                elapsed: .nanoseconds((NIODeadline.now() - self.connectStart).nanoseconds), waitingCalls: waiting,
+                reason: reason))
+    }
+
+    // MARK: - Idle connections
+
+    /// Time for the server to end the stream of commands on a connection that is closed for being idle.
+    private static let idleGrace = TimeAmount.seconds(5)
+
+    func lookAtIdle() {
+        guard let time = self.configuration.idleTimeout, self.isOpenForCalls else { return }
+        // The stream of commands is there without being used.
+        let streams = self.callCount - (self.batch.stream == nil ? 0 : 1)
+        if self.idle.look(underWay: streams + self.batch.correlator.count) {
+            self.drainTimer = self.eventLoop.scheduleTask(in: Self.idleGrace) { [weak self] in
+                self?.assumeIsolated { $0.fail(RPCError(.unavailable, "the connection was closed for being idle")) }
+            }
+            return self.drain()
+        }
+        self.idleTimer = self.eventLoop.scheduleTask(in: TimeAmount(clamping: time)) { [weak self] in
+            self?.assumeIsolated { $0.lookAtIdle() }
+        }
+    }
+
+    // MARK: - Commands without an answer
+
+    private static let inspectionInterval = TimeAmount.seconds(60)
+
+    /// Puts into the log when commands wait long for their answers.
+    private func inspectCommands() {
+        let pending = self.batch.correlator.inspect(at: .now())
+        if pending.slow > 0 {
+            self.logger.info(
+                "commands wait long for their answers",
+                metadata: [
+                    "peer": "\(self.address)", "oldest": "\(pending.oldest.nanoseconds / 1_000_000_000) s",
+                    "slow": "\(pending.slow)", "hanging": "\(pending.hanging)",
+                    "slow.not-overtaken": "\(pending.slowNotOvertaken)",
+                    "hanging.not-overtaken": "\(pending.hangingNotOvertaken)",
+                ])
+        }
+        self.inspectionTimer = self.eventLoop.scheduleTask(in: Self.inspectionInterval) { [weak self] in
+            self?.assumeIsolated { $0.inspectCommands() }
+        }
     }
 
     // MARK: - Keep-alive

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import NIOCore
+internal import Synchronization
 
 /// The channel's side: bytes in and out.
 extension Connection {
@@ -12,7 +13,7 @@ extension Connection {
 
     /// Writes at the end of this tick, so that all calls that start in it share one write.
     func flushSoon() {
-        guard !self.isReading, !self.link.isFlushScheduled else { return }
+        guard !self.isGathering, !self.link.isFlushScheduled else { return }
         self.link.isFlushScheduled = true
         self.laterOnLoop(self.eventLoop) { $0.flush() }
     }
@@ -26,11 +27,15 @@ extension Connection {
             var moved: Bool
             repeat {
                 moved = self.sendBatches()
-                while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
+                while let bytes = try self.link.takeOutput() {
+                    self.observer?.bytesSent(bytes.readableBytes)
+                    self.link.channel?.writeAndFlush(bytes, promise: nil)
+                }
                 // What waited for room in the stream's queue has it now.
             } while moved && self.canSendBatches && self.link.canWrite
             self.handleEvents()
             self.resumeSenders()
+            self.load.store(self.callCount + self.batch.correlator.count, ordering: .relaxed)
             if self.link.session.isFinished {
                 self.fail(RPCError(.unavailable, self.link.session.takeComplaint() ?? "the connection is at its end"))
             }
@@ -40,18 +45,18 @@ extension Connection {
     }
 
     func resumeSenders() {
-        guard !self.blockedStreams.isEmpty else { return }
-        var blocked: [HTTP2Stream] = []
-        for stream in self.blockedStreams {
-            guard let call = self.calls[stream.slot], call.stream == stream, !call.senders.isEmpty else { continue }
-            guard (self.link.session.queuedBytes(stream) ?? 0) <= Self.sendBuffer else {
-                blocked.append(stream)
+        guard !self.blockedCalls.isEmpty else { return }
+        var blocked: [ClientCall] = []
+        for call in self.blockedCalls where self.knows(call) && !call.senders.isEmpty {
+            guard (self.link.session.queuedBytes(call.stream) ?? 0) <= Self.sendBuffer else {
+                blocked.append(call)
                 continue
             }
-            self.calls[stream.slot]?.senders = []
-            for sender in call.senders { sender.resume(returning: nil) }
+            let senders = call.senders
+            call.senders = []
+            for sender in senders { sender.resume(returning: nil) }
         }
-        self.blockedStreams = blocked
+        self.blockedCalls = blocked
     }
 
     // MARK: - HTTP2Endpoint
@@ -69,13 +74,14 @@ extension Connection {
 
     func received(_ bytes: ByteBuffer) {
         if case .closed = self.state { return }
+        self.observer?.bytesReceived(bytes.readableBytes)
         if case .connecting = self.state, self.configuration.tls == nil, TLSRecord.looksLikeTLS(bytes) {
             return self.fail(
                 RPCError(
                     .unavailable, "cannot connect: the peer speaks TLS, and this client is not configured for it",
-                    delivery: .notSent))
+                    delivery: .notSent, isPermanent: true))
         }
-        self.isReading = true
+        self.isGathering = true
         self.keepAlive?.heard(at: .now())
         do {
             try self.link.session.receive(bytes)
@@ -87,9 +93,10 @@ extension Connection {
     }
 
     func readComplete() {
-        self.isReading = false
+        self.isGathering = false
         if case .closed = self.state { return }
-        self.flush()
+        // Not at once: tasks that wait on this loop for what was read run first, and what they ask for goes along.
+        self.flushSoon()
     }
 
     func writable() {
@@ -99,12 +106,15 @@ extension Connection {
 
     func inactive(_ channel: any Channel, _ cause: (any Error)?) {
         guard let own = self.openingChannel, own === channel else { return }
+        let isPermanent = cause.map { ConnectFailure.isPermanent($0) } ?? false
         let cause = cause.map { ConnectFailure.describe($0) }
         switch self.state {
         case .connecting:
             let hint = self.configuration.tls == nil ? " (does it expect TLS?)" : ""
             let reason = cause ?? "the peer closed the connection before its first settings"
-            self.fail(RPCError(.unavailable, "cannot connect: \(reason)\(hint)", delivery: .notSent))
+            self.fail(
+                RPCError(
+                    .unavailable, "cannot connect: \(reason)\(hint)", delivery: .notSent, isPermanent: isPermanent))
         case .ready, .draining:
             let reason = cause.map { "the connection broke: \($0)" } ?? "the peer closed the connection"
             self.fail(RPCError(.unavailable, reason))

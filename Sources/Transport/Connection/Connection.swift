@@ -10,7 +10,7 @@ internal import Synchronization
 ///
 /// Calls may start before the connection is up; they wait, each for as long as its own deadline lets it. Everything
 /// that decides is in pure structs (`HTTP2Session`, `ResponseMachine`, `InboundMessages`, `KeepAlive`); this actor
-/// carries bytes, events and continuations between them. Each caller is resumed exactly once: by the call's end, by
+/// carries bytes, events and calls between them. Each caller is resumed exactly once: by the call's end, by
 /// its deadline, by its cancellation or by the connection's end, whichever comes first; then the call is forgotten.
 package actor Connection: HTTP2Endpoint {
     /// What a connection tells its pool.
@@ -51,7 +51,12 @@ package actor Connection: HTTP2Endpoint {
     let logger: Logger
     let onChange: @Sendable (Connection, Change) -> Void
     let onFeedback: (@Sendable (StoreFeedback) -> Void)?
+    nonisolated let inbox = CallInbox()
     nonisolated let readyOnce = Atomic<Bool>(false)
+    /// Calls and commands under way, as of the last turn of the loop.
+    nonisolated let load = Atomic<Int>(0)
+    let observer: (any TransportObserver)?
+    let number: UInt64
 
     var state = State.connecting
     var link: HTTP2Link
@@ -62,17 +67,22 @@ package actor Connection: HTTP2Endpoint {
     var calls: [ClientCall?] = []
     var callCount = 0
     /// Calls that came before the connection was ready.
-    var waiting: [CallStart] = []
+    var waiting: [ClientCall] = []
     var batch = BatchState()
     var deadlines = DeadlineTimer()
     var connectTimer: Scheduled<Void>?
     var keepAlive: KeepAlive?
     var keepAliveTimer: Scheduled<Void>?
     var drainTimer: Scheduled<Void>?
+    var connectStart = NIODeadline.distantPast
+    var idle = IdleWatch()
+    var idleTimer: Scheduled<Void>?
+    var inspectionTimer: Scheduled<Void>?
     var drainEnd: NIODeadline?
-    /// Streams whose senders wait for the peer's window.
-    var blockedStreams: [HTTP2Stream] = []
-    var isReading = false
+    /// Calls whose senders wait for the peer's window.
+    var blockedCalls: [ClientCall] = []
+    /// A write follows in any case, so that nobody needs to ask for one.
+    var isGathering = false
     var closeWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// - Parameters:
@@ -89,10 +99,18 @@ package actor Connection: HTTP2Endpoint {
         self.logger = logger
         self.onFeedback = onFeedback
         self.onChange = onChange
+        self.observer = configuration.observer
+        if let trigger = configuration.batch.map({ BatchTrigger($0) }), !trigger.neverWaits {
+            self.batch.trigger = trigger
+        }
+        self.number = Self.numbers.add(1, ordering: .relaxed).newValue
         self.link = HTTP2Link(session: try HTTP2Session(.client, configuration: configuration.http2))
         self.requestHeaders = RequestHeaders(
-            authority: address.description, scheme: configuration.tls == nil ? "http" : "https")
+            authority: address.description, scheme: configuration.tls == nil ? "http" : "https",
+            compression: configuration.compression, metadata: configuration.metadata)
     }
+
+    private static let numbers = Atomic<UInt64>(0)
 
     /// Starts to connect. Once.
     package nonisolated func connect() {
@@ -105,75 +123,78 @@ package actor Connection: HTTP2Endpoint {
     nonisolated func unary(
         path: String, message: [UInt8], metadata: Metadata, deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8] {
-        let handle = CallHandle()
-        return try await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let start = CallStart(
-                    path: path, message: message, metadata: metadata, deadline: deadline, handle: handle,
-                    completion: .unary(continuation))
-                self.onLoop(self.eventLoop) { $0.start(start) }
-            }
+        try await self.perform(
+            ClientCall(
+                .unary, path: path, message: message, metadata: metadata, deadline: deadline,
+                messageLimit: self.configuration.maxReceiveMessageSize))
+    }
+
+    /// Opens a stream; returns once the request is on its way.
+    nonisolated func openStream(
+        path: String, metadata: Metadata, deadline: NIODeadline?
+    ) async throws(RPCError) -> ClientCall {
+        let call = ClientCall(
+            .stream, path: path, metadata: metadata, deadline: deadline,
+            messageLimit: self.configuration.maxReceiveMessageSize)
+        _ = try await self.perform(call)
+        return call
+    }
+
+    /// Hands a call over and waits for its outcome.
+    nonisolated func perform(_ call: ClientCall) async throws(RPCError) -> [UInt8] {
+        try await withTaskCancellationHandler {
+            await call.wait { self.begin(call) }
         } onCancel: {
-            self.cancel(handle)
+            self.cancel(call)
         }.get()
     }
 
-    /// Opens a stream; returns its handle once the request is on its way.
-    nonisolated func openStream(
-        path: String, metadata: Metadata, deadline: NIODeadline?
-    ) async throws(RPCError) -> CallHandle {
-        let handle = CallHandle()
-        let failure: RPCError? = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let start = CallStart(
-                    path: path, message: nil, metadata: metadata, deadline: deadline, handle: handle,
-                    completion: .stream(opened: continuation))
-                self.onLoop(self.eventLoop) { $0.start(start) }
-            }
-        } onCancel: {
-            self.cancel(handle)
+    /// Gets a call to the event loop: at once for a task that is on it, with all others that are on their way otherwise.
+    private nonisolated func begin(_ call: ClientCall) {
+        if self.eventLoop.inEventLoop {
+            self.assumeIsolated { $0.start(call) }
+        } else if self.inbox.put(call) {
+            self.eventLoop.execute { self.assumeIsolated { $0.startAll() } }
         }
-        if let failure { throw failure }
-        return handle
     }
 
     /// Sends one message; returns when there is room for another.
-    nonisolated func send(_ message: [UInt8], on handle: CallHandle) async throws(RPCError) {
+    nonisolated func send(_ message: [UInt8], on call: ClientCall) async throws(RPCError) {
         let failure: RPCError? = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                self.onLoop(self.eventLoop) { $0.send(message, on: handle, continuation) }
+                self.onLoop(self.eventLoop) { $0.send(message, on: call, continuation) }
             }
         } onCancel: {
-            self.cancel(handle)
+            self.cancel(call)
         }
         if let failure { throw failure }
     }
 
-    nonisolated func finishSending(on handle: CallHandle) {
-        self.onLoop(self.eventLoop) { $0.halfClose(handle) }
+    nonisolated func finishSending(on call: ClientCall) {
+        self.onLoop(self.eventLoop) { $0.halfClose(call) }
     }
 
     /// The stream's next message; nil at its regular end.
-    nonisolated func next(on handle: CallHandle) async throws(RPCError) -> [UInt8]? {
+    nonisolated func next(on call: ClientCall) async throws(RPCError) -> [UInt8]? {
         try await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                self.onLoop(self.eventLoop) { $0.next(on: handle, continuation) }
+                self.onLoop(self.eventLoop) { $0.next(on: call, continuation) }
             }
         } onCancel: {
-            self.cancel(handle)
+            self.cancel(call)
         }.get()
     }
 
     /// Gives the stream up, where it is not at its end already.
-    nonisolated func release(_ handle: CallHandle) {
-        self.onLoop(self.eventLoop) { $0.releaseStream(handle) }
+    nonisolated func release(_ call: ClientCall) {
+        self.onLoop(self.eventLoop) { $0.releaseStream(call) }
     }
 
     /// Cancels one call; the connection goes on.
-    nonisolated func cancel(_ handle: CallHandle) {
-        handle.cancel()
+    nonisolated func cancel(_ call: ClientCall) {
+        call.cancel()
         // Later, never inline: whoever cancels may be running inside this actor.
-        self.laterOnLoop(self.eventLoop) { $0.cancelled(handle) }
+        self.laterOnLoop(self.eventLoop) { $0.cancelled(call) }
     }
 
     // MARK: - End

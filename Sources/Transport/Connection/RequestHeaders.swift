@@ -5,10 +5,14 @@
 struct RequestHeaders {
     private let authority: String
     private let scheme: String
+    private let compression: Compression
+    private let metadata: Metadata
     private var byPath: [String: HeaderList] = [:]
     private var more = HeaderList()
 
-    init(authority: String, scheme: String) {
+    init(authority: String, scheme: String, compression: Compression, metadata: Metadata) {
+        self.metadata = metadata
+        self.compression = compression
         self.authority = authority
         self.scheme = scheme
     }
@@ -35,7 +39,10 @@ struct RequestHeaders {
         headers.add(":authority", self.authority)
         headers.add("te", "trailers")
         headers.add("content-type", "application/grpc")
+        headers.add("grpc-accept-encoding", MessageEncoding.accepted)
+        if self.compression == .gzip { headers.add("grpc-encoding", "gzip") }
         headers.add("user-agent", "tikv-swift")
+        headers.add(self.metadata)
         self.byPath[path] = headers
         return headers
     }

@@ -19,13 +19,11 @@ internal import CNGHTTP2
         unsafe nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _, _, name, nameLength, value, valueLength, _, user in
             guard let context = unsafe HTTP2Callbacks.context(user) else { return HTTP2Callbacks.failure }
-            guard context.admitHeader(size: nameLength + valueLength) else {
-                // Costs the peer this one stream.
-                return Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
-            }
-            context.header(
-                unsafe HTTP2Callbacks.text(name, nameLength), unsafe HTTP2Callbacks.text(value, valueLength))
-            return 0
+            let isAdmitted = unsafe context.pointee.header(
+                UnsafeBufferPointer(start: name, count: nameLength),
+                UnsafeBufferPointer(start: value, count: valueLength))
+            // A refusal costs the peer this one stream.
+            return isAdmitted ? 0 : Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
         }
         unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { session, frame, user in
             unsafe HTTP2Callbacks.frame(session, frame, user)
@@ -36,24 +34,24 @@ internal import CNGHTTP2
                 let stream = unsafe HTTP2Callbacks.stream(session, id)
             else { return 0 }
             let address = UInt(bitPattern: data)
-            return context.data(stream, address: address, count: count) ? 0 : HTTP2Callbacks.failure
+            let isInside = unsafe context.pointee.data(stream, address: address, count: count)
+            return isInside ? 0 : HTTP2Callbacks.failure
         }
         unsafe nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { session, id, code, user in
             guard let context = unsafe HTTP2Callbacks.context(user),
                 let stream = unsafe HTTP2Callbacks.stream(session, id)
             else { return 0 }
-            context.events.append(.closed(stream, HTTP2ErrorCode(rawValue: code)))
-            context.dropBody(stream.slot)
+            unsafe context.pointee.closed(stream, HTTP2ErrorCode(rawValue: code))
             return 0
         }
         unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, _, code, user in
-            unsafe HTTP2Callbacks.context(user)?.complain(HTTP2Callbacks.describe(code))
+            unsafe HTTP2Callbacks.context(user)?.pointee.complain(HTTP2Callbacks.describe(code))
             return 0
         }
         unsafe nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, message, length, user in
             guard let message = unsafe message else { return 0 }
             let bytes = unsafe UnsafeRawBufferPointer(start: message, count: length)
-            unsafe HTTP2Callbacks.context(user)?.complain(unsafe String(decoding: bytes, as: UTF8.self))
+            unsafe HTTP2Callbacks.context(user)?.pointee.complain(unsafe String(decoding: bytes, as: UTF8.self))
             return 0
         }
         return unsafe callbacks
@@ -66,17 +64,14 @@ internal import CNGHTTP2
         else { return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue) }
         let target = unsafe UnsafeMutableRawBufferPointer(start: room, count: length)
         let slot = Int(unsafe source.pointee.fd)
-        guard let (written, step) = context.withBody(slot, { body in unsafe body.read(into: target) }) else {
+        guard let (written, step) = unsafe context.pointee.readBody(slot, into: target) else {
             return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
         }
         switch step {
         case .more:
             break
         case .starved:
-            if written == 0 {
-                _ = context.withBody(slot) { $0.isStarved = true }
-                return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-            }
+            if written == 0 { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
         case .finished:
             unsafe flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
         case .trailers(let trailers):
@@ -96,8 +91,11 @@ internal import CNGHTTP2
 
     // MARK: - Private
 
-    @unsafe private static func context(_ user: UnsafeMutableRawPointer?) -> HTTP2SessionContext? {
-        unsafe user.map { unsafe Unmanaged<HTTP2SessionContext>.fromOpaque($0).takeUnretainedValue() }
+    /// The session's context, at the place that the session has reserved for it.
+    @unsafe private static func context(
+        _ user: UnsafeMutableRawPointer?
+    ) -> UnsafeMutablePointer<HTTP2SessionContext>? {
+        unsafe user?.assumingMemoryBound(to: HTTP2SessionContext.self)
     }
 
     /// The stream's handle: its slot is kept, plus one, as the stream's user data. Nil for streams that we do not keep.
@@ -110,11 +108,13 @@ internal import CNGHTTP2
         _ session: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ user: UnsafeMutableRawPointer?
     ) -> Int32 {
         guard let context = unsafe Self.context(user), let frame = unsafe frame else { return Self.failure }
-        context.beginHeaders()
-        guard context.isServer, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST else { return 0 }
-        let slot = context.takeSlot()
+        unsafe context.pointee.beginHeaders()
+        guard unsafe context.pointee.isServer, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST else {
+            return 0
+        }
+        let slot = unsafe context.pointee.takeSlot()
         let id = unsafe frame.pointee.hd.stream_id
-        _ = context.withBody(slot) { $0.streamID = id }
+        unsafe context.pointee.setStream(id, of: slot)
         return unsafe nghttp2_session_set_stream_user_data(
             session, id, UnsafeMutableRawPointer(bitPattern: slot + 1))
     }
@@ -129,20 +129,20 @@ internal import CNGHTTP2
         switch UInt32(header.type) {
         case NGHTTP2_HEADERS.rawValue:
             guard let stream = unsafe Self.stream(session, header.stream_id) else { return 0 }
-            context.endHeaders(stream, endStream: endStream)
+            unsafe context.pointee.endHeaders(stream, endStream: endStream)
         case NGHTTP2_DATA.rawValue:
             guard endStream, let stream = unsafe Self.stream(session, header.stream_id) else { return 0 }
-            context.events.append(.endStream(stream))
+            unsafe context.pointee.report(.endStream(stream))
         case NGHTTP2_SETTINGS.rawValue where !isAck:
-            context.events.append(.settings)
+            unsafe context.pointee.report(.settings)
         case NGHTTP2_PING.rawValue where isAck:
             let data = unsafe frame.ping.opaque_data
             let value = unsafe withUnsafeBytes(of: data) { unsafe $0.loadUnaligned(as: UInt64.self) }
-            context.events.append(.pong(UInt64(bigEndian: value)))
+            unsafe context.pointee.report(.pong(UInt64(bigEndian: value)))
         case NGHTTP2_GOAWAY.rawValue:
             let goAway = unsafe frame.goaway
             let debug = unsafe UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
-            context.events.append(
+            unsafe context.pointee.report(
                 .goAway(
                     lastStreamID: unsafe goAway.last_stream_id,
                     HTTP2ErrorCode(rawValue: unsafe goAway.error_code),
@@ -151,13 +151,6 @@ internal import CNGHTTP2
             break
         }
         return 0
-    }
-
-    /// Text of a header; what every answer repeats comes from constants, which cost no allocation.
-    @unsafe private static func text(_ start: UnsafePointer<UInt8>?, _ count: Int) -> String {
-        let bytes = unsafe UnsafeBufferPointer(start: start, count: count)
-        if count == 16, unsafe bytes.elementsEqual("application/grpc".utf8) { return "application/grpc" }
-        return unsafe String(decoding: bytes, as: UTF8.self)
     }
 }
 

@@ -15,11 +15,10 @@ package import NIOCore
     }
 
     private let session: OpaquePointer
-    private let context: HTTP2SessionContext
+    /// At an address of its own, which nghttp2 hands to its callbacks.
+    private let context: UnsafeMutablePointer<HTTP2SessionContext>
 
     package init(_ role: Role, configuration: HTTP2Configuration = .init()) throws(RPCError) {
-        let context = HTTP2SessionContext(
-            isServer: role == .server, maxHeaderListSize: configuration.maxHeaderListSize)
         let callbacks = unsafe try HTTP2Callbacks.make()
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
         var option: OpaquePointer?
@@ -34,24 +33,37 @@ package import NIOCore
             unsafe tikv_nghttp2_option_allow_spaces_at_ends(option)
         }
         var made: OpaquePointer?
-        // The context outlives the session: this struct holds both, and frees the session first.
-        let user = unsafe Unmanaged.passUnretained(context).toOpaque()
+        // The context outlives the session: this struct owns both, and frees the session first.
+        let context = UnsafeMutablePointer<HTTP2SessionContext>.allocate(capacity: 1)
+        unsafe context.initialize(
+            to: HTTP2SessionContext(
+                isServer: role == .server, maxHeaderListSize: configuration.maxHeaderListSize))
         let result =
             switch role {
-            case .client: unsafe nghttp2_session_client_new2(&made, callbacks, user, option)
-            case .server: unsafe nghttp2_session_server_new2(&made, callbacks, user, option)
+            case .client: unsafe nghttp2_session_client_new2(&made, callbacks, context, option)
+            case .server: unsafe nghttp2_session_server_new2(&made, callbacks, context, option)
             }
-        guard result == 0, let session = unsafe made else { throw Self.outOfMemory }
+        guard result == 0, let session = unsafe made else {
+            unsafe Self.free(context)
+            throw Self.outOfMemory
+        }
         if let refusal = unsafe Self.submitSettings(session, role, configuration) {
             unsafe nghttp2_session_del(session)
+            unsafe Self.free(context)
             throw RPCError(.invalidArgument, "HTTP/2 settings: \(refusal)", delivery: .notSent)
         }
         unsafe self.session = session
-        self.context = context
+        unsafe self.context = context
     }
 
     deinit {
         unsafe nghttp2_session_del(self.session)
+        unsafe Self.free(self.context)
+    }
+
+    @unsafe private static func free(_ context: UnsafeMutablePointer<HTTP2SessionContext>) {
+        unsafe context.deinitialize(count: 1)
+        unsafe context.deallocate()
     }
 
     // MARK: - Bytes
@@ -60,13 +72,13 @@ package import NIOCore
     /// which may hold a last GOAWAY.
     package mutating func receive(_ input: ByteBuffer) throws(RPCError) {
         let read: Int = unsafe input.withUnsafeReadableBytes { bytes in
-            self.context.begin(input, base: UInt(bitPattern: bytes.baseAddress))
+            unsafe self.context.pointee.begin(input, base: UInt(bitPattern: bytes.baseAddress))
             let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
             return unsafe nghttp2_session_mem_recv(self.session, start, bytes.count)
         }
-        self.context.endInput()
+        unsafe self.context.pointee.endInput()
         guard read >= 0 else {
-            let reason = self.context.takeComplaint() ?? HTTP2Callbacks.describe(Int32(truncatingIfNeeded: read))
+            let reason = self.takeComplaint() ?? HTTP2Callbacks.describe(Int32(truncatingIfNeeded: read))
             throw RPCError(.unavailable, "the peer broke the HTTP/2 protocol: \(reason)")
         }
     }
@@ -92,9 +104,7 @@ package import NIOCore
 
     /// What happened since the last call, in order.
     package mutating func takeEvents() -> [HTTP2Event] {
-        guard !self.context.events.isEmpty else { return [] }
-        defer { self.context.events.removeAll(keepingCapacity: true) }
-        return self.context.events
+        unsafe self.context.pointee.takeEvents()
     }
 
     /// The session is at its end: nothing more to read or to write.
@@ -103,14 +113,14 @@ package import NIOCore
     }
 
     /// Streams that are not closed.
-    package var openStreams: Int { self.context.openStreams }
+    package var openStreams: Int { unsafe self.context.pointee.openStreams }
 
     /// What nghttp2 last found wrong with the peer's frames; told once.
-    package mutating func takeComplaint() -> String? { self.context.takeComplaint() }
+    package mutating func takeComplaint() -> String? { unsafe self.context.pointee.takeComplaint() }
 
     /// Gives the slot of a stream back, after its `closed` event and when the owner keeps nothing under it any more.
     package mutating func release(_ stream: HTTP2Stream) {
-        self.context.freeSlot(stream.slot)
+        unsafe self.context.pointee.freeSlot(stream.slot)
     }
 
     // MARK: - Commands
@@ -119,21 +129,17 @@ package import NIOCore
     package mutating func request(
         _ headers: HeaderList, more: HeaderList? = nil, body: [UInt8], finished: Bool
     ) throws(RPCError) -> HTTP2Stream {
-        let slot = self.context.takeSlot()
-        _ = self.context.withBody(slot) { outbound in
-            outbound.append(body)
-            if finished { outbound.end = .finished }
-        }
+        let slot = unsafe self.context.pointee.takeSlot(OutboundBody(body, end: finished ? .finished : .open))
         var source = unsafe Self.dataProvider(slot)
         let user = unsafe UnsafeMutableRawPointer(bitPattern: slot + 1)
         let id = unsafe headers.withFields(followedBy: more) {
             unsafe nghttp2_submit_request(self.session, nil, $0.baseAddress, $0.count, &source, user)
         }
         guard id > 0 else {
-            self.context.freeSlot(slot)
+            unsafe self.context.pointee.freeSlot(slot)
             throw RPCError(.unavailable, "no new stream: \(HTTP2Callbacks.describe(id))", delivery: .notSent)
         }
-        _ = self.context.withBody(slot) { $0.streamID = id }
+        unsafe self.context.pointee.setStream(id, of: slot)
         return HTTP2Stream(id: id, slot: slot)
     }
 
@@ -155,17 +161,17 @@ package import NIOCore
 
     /// Queues body bytes.
     package mutating func send(_ bytes: [UInt8], on stream: HTTP2Stream) {
-        self.change(stream) { $0.append(bytes) }
+        self.extend(stream, bytes, end: nil)
     }
 
     /// Ends our side after what is queued, with trailers or without.
     package mutating func finish(_ stream: HTTP2Stream, trailers: HeaderList? = nil) {
-        self.change(stream) { $0.end = trailers.map { .trailers($0) } ?? .finished }
+        self.extend(stream, nil, end: trailers.map { .trailers($0) } ?? .finished)
     }
 
     /// Bytes that are queued on the stream and wait for the peer's window. Nil where the stream is gone.
     package func queuedBytes(_ stream: HTTP2Stream) -> Int? {
-        self.context.owns(stream) ? self.context.bodies[stream.slot]?.count : nil
+        unsafe self.context.pointee.queuedBytes(stream)
     }
 
     /// Ends the stream at once, both ways. Its `closed` event comes with a later `drain`. What was reset is not reset
@@ -221,14 +227,9 @@ package import NIOCore
             source: nghttp2_data_source(fd: Int32(truncatingIfNeeded: slot)), read_callback: HTTP2Callbacks.readBody)
     }
 
-    private mutating func change(_ stream: HTTP2Stream, _ change: (inout OutboundBody) -> Void) {
-        guard self.context.owns(stream) else { return }
-        let wasStarved = self.context.withBody(stream.slot) { body in
-            change(&body)
-            defer { body.isStarved = false }
-            return body.isStarved
-        }
-        if wasStarved == true { _ = unsafe nghttp2_session_resume_data(self.session, stream.id) }
+    private mutating func extend(_ stream: HTTP2Stream, _ bytes: [UInt8]?, end: OutboundBody.End?) {
+        guard unsafe self.context.pointee.extend(stream, bytes, end: end) else { return }
+        _ = unsafe nghttp2_session_resume_data(self.session, stream.id)
     }
 
     /// Queues our settings. Returns what nghttp2 finds wrong with them.

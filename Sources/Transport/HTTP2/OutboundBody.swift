@@ -1,6 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+internal import DequeModule
+
 /// What one stream still has to send: pieces in order, then its end, with trailers or without.
 struct OutboundBody: Sendable {
     enum End: Sendable {
@@ -26,12 +28,13 @@ struct OutboundBody: Sendable {
 
     /// The stream that it belongs to: slots are used again, stream numbers never.
     var streamID: Int32 = 0
-    private var pieces: [[UInt8]] = []
-    private var first = 0
+    /// The piece that is read now; most bodies have no other.
+    private var piece: [UInt8]
     private var offset = 0
+    private var later: Deque<[UInt8]> = []
     /// Bytes queued and not yet read.
-    private(set) var count = 0
-    var end = End.open
+    private(set) var count: Int
+    var end: End
     /// The session stopped asking and must be told when there is more.
     var isStarved = false
     private var isReset = false
@@ -42,33 +45,42 @@ struct OutboundBody: Sendable {
         return !self.isReset
     }
 
+    init(_ piece: [UInt8] = [], end: End = .open) {
+        self.piece = piece
+        self.count = piece.count
+        self.end = end
+    }
+
     mutating func append(_ piece: [UInt8]) {
         guard !piece.isEmpty else { return }
-        self.pieces.append(piece)
+        if self.count == 0 {
+            self.piece = piece
+            self.offset = 0
+        } else {
+            self.later.append(piece)
+        }
         self.count += piece.count
     }
 
     /// Moves up to `room.count` bytes to `room`.
     @unsafe mutating func read(into room: UnsafeMutableRawBufferPointer) -> (written: Int, Step) {
         var written = 0
-        while self.first < self.pieces.count, written < room.count {
-            let size = min(room.count - written, self.pieces[self.first].count - self.offset)
-            unsafe self.pieces[self.first].withUnsafeBytes { piece in
+        while self.count > 0, written < room.count {
+            let size = min(room.count - written, self.piece.count - self.offset)
+            unsafe self.piece.withUnsafeBytes { piece in
                 let target = unsafe UnsafeMutableRawBufferPointer(rebasing: room[written..<(written + size)])
-                unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: piece[self.offset...].prefix(size)))
+                unsafe target.copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: piece[self.offset..<(self.offset + size)]))
             }
             written += size
             self.offset += size
-            if self.offset == self.pieces[self.first].count {
-                self.pieces[self.first] = []
-                self.first += 1
+            self.count -= size
+            if self.offset == self.piece.count {
+                self.piece = self.later.popFirst() ?? []
                 self.offset = 0
             }
         }
-        self.count -= written
-        guard self.first == self.pieces.count else { return (written, .more) }
-        self.pieces.removeAll(keepingCapacity: self.first < 64)
-        self.first = 0
+        guard self.count == 0 else { return (written, .more) }
         switch self.end {
         case .open: return (written, .starved)
         case .finished: return (written, .finished)

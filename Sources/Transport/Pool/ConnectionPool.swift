@@ -3,6 +3,7 @@
 
 package import Logging
 package import NIOCore
+internal import NIOPosix
 package import SwiftProtobuf
 internal import Synchronization
 package import TiKVProto
@@ -10,16 +11,49 @@ package import TiKVProto
 /// The connections to one address: an actor that opens and replaces them, and publishes the usable ones so that a call
 /// finds its connection without entering the actor.
 ///
-/// Connections are opened when calls come, up to a number, each on an event loop of its own as far as there are any. A
-/// call waits on a connection that is being opened, at most until its own deadline. After a failed connect the address
-/// is left alone for a while (`ReconnectBackoff`), and calls that come meanwhile get the last connect error at once.
+/// The first call opens a connection; further ones are opened, up to a number, when those there are have much to do, or
+/// for a caller that runs on an event loop which has none; each on an event loop of its own as far as there are any. A connection that nobody uses for a time is closed. A call waits
+/// on a connection that is being opened only where no other is up, and at most until its own deadline. After a failed
+/// connect the address is left alone for a while (`ReconnectBackoff`), and calls that come meanwhile, and find no
+/// connection that is up, get the last connect error at once.
 package actor ConnectionPool {
     /// What callers read without entering the actor.
     private struct Published: Sendable {
+        /// Those that are up; where none is, those that are being opened.
         var connections: [Connection] = []
-        var isComplete = false
+        /// Another one may be opened.
+        var mayGrow = false
         var turn = 0
+
+        /// A connection of the caller's own event loop, or the next in turn.
+        mutating func choose() -> Connection? {
+            if self.connections.count == 1 { return self.connections[0] }
+            if let own = self.connections.first(where: { $0.eventLoop.inEventLoop }) { return own }
+            guard !self.connections.isEmpty else { return nil }
+            self.turn = (self.turn + 1) % self.connections.count
+            return self.connections[self.turn]
+        }
     }
+
+    /// A reason to open a further connection.
+    private struct Growth: Sendable {
+        /// Calls under way on a connection at which it gets company.
+        private static let muchToDo = 16
+
+        /// Where the caller runs, if that is an event loop which has no connection: it is to have one.
+        var eventLoop: (any EventLoop)?
+
+        init?(beside connection: Connection) {
+            if !connection.eventLoop.inEventLoop, let own = MultiThreadedEventLoopGroup.currentEventLoop {
+                self.eventLoop = own
+            } else if connection.load.load(ordering: .relaxed) < Self.muchToDo {
+                return nil
+            }
+        }
+    }
+
+    /// Connections that a call tries where one after the other takes no new calls.
+    private static let mostConnectionsTried = 3
 
     package nonisolated let address: PeerAddress
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -31,10 +65,12 @@ package actor ConnectionPool {
     private nonisolated let published = Mutex(Published())
     /// The server has no BatchCommands: remembered for as long as the pool lives.
     private nonisolated let batchUnsupported = Atomic<Bool>(false)
+    /// Connections whose calls the server forwards to other stores, by these.
+    private nonisolated let forwarding = Mutex<[String: ConnectionPool]>([:])
     private let onFeedback: (@Sendable (StoreFeedback) -> Void)?
-    private let group: any EventLoopGroup
-    private let target: Int
-    private let logger: Logger
+    private nonisolated let group: any EventLoopGroup
+    private nonisolated let target: Int
+    private nonisolated let logger: Logger
 
     private var connections: [Connection] = []
     /// Connections that take no new calls and are not closed yet.
@@ -44,7 +80,7 @@ package actor ConnectionPool {
     private var isShutDown = false
 
     /// - Parameters:
-    ///   - connectionCount: connections to keep; at least one.
+    ///   - connectionCount: the most connections to have; at least one.
     ///   - onFeedback: called on a connection's event loop with what the server says about itself beside its answers.
     package init(
         address: PeerAddress, group: any EventLoopGroup, configuration: ConnectionConfiguration = .init(),
@@ -64,21 +100,38 @@ package actor ConnectionPool {
     /// Calls the server and waits for its answer.
     ///
     /// A connection that turned out to take no calls (it was closing, or the server refused the stream unseen) is
-    /// replaced once; nothing that may have reached the server is sent again.
+    /// replaced; nothing that may have reached the server is sent again.
     package nonisolated func unary<Request: Message, Response: Message>(
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions = .init()
     ) async throws(RPCError) -> Response {
+        guard let observer = self.configuration.observer else { return try await self.call(method, request, options) }
+        let start = NIODeadline.now()
+        var failure: RPCError?
+        defer { observer.callFinished(method.name, start.timeUntilNow, failure) }
+        do {
+            return try await self.call(method, request, options)
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+
+    private nonisolated func call<Request: Message, Response: Message>(
+        _ method: RPCMethod<Request, Response>, _ request: Request, _ options: CallOptions
+    ) async throws(RPCError) -> Response {
+        if let host = options.forwardedHost { return try await self.forward(method, request, to: host, options) }
         // One deadline over all that follows: another connection, or another way, gets what is left of it.
         let deadline = options.timeout.map { NIODeadline.after($0) }
         if let field = method.batchField, let answer = try await self.batched(field, request, options, deadline) {
-            return try Response(received: answer, from: self.address.description)
+            return try Response(received: answer, from: self.address)
         }
-        let frame = try request.framed(limit: self.configuration.maxSendMessageSize)
+        let frame = self.configuration.compressed(
+            try request.framed(limit: self.configuration.maxSendMessageSize))
         let answer = try await self.onConnection { connection throws(RPCError) in
             try await connection.unary(
                 path: method.path, message: frame, metadata: options.metadata, deadline: deadline)
         }
-        return try Response(received: answer, from: self.address.description)
+        return try Response(received: answer, from: self.address)
     }
 
     /// Sends the request through the batch stream. Nil where it must go as a call of its own: batching is off, the server
@@ -108,15 +161,28 @@ package actor ConnectionPool {
         _ method: RPCMethod<Request, Response>, options: CallOptions = .init(),
         _ body: (ClientStream<Request, Response>) async throws -> Result
     ) async throws -> Result {
-        let deadline = options.timeout.map { NIODeadline.after($0) }
-        let (connection, handle) = try await self.onConnection { connection throws(RPCError) in
-            (
-                connection,
-                try await connection.openStream(path: method.path, metadata: options.metadata, deadline: deadline)
-            )
+        var options = options
+        if let host = options.forwardedHost.take() {
+            return try await self.forwarder(to: host).withStream(method, options: options, body)
         }
-        defer { connection.release(handle) }
-        return try await body(ClientStream(connection, handle))
+        let start = NIODeadline.now()
+        let deadline = options.timeout.map { NIODeadline.after($0) }
+        let metadata = options.metadata
+        let (connection, call) = try await self.onConnection { connection throws(RPCError) in
+            (connection, try await connection.openStream(path: method.path, metadata: metadata, deadline: deadline))
+        }
+        defer { connection.release(call) }
+        guard let observer = self.configuration.observer else {
+            return try await body(ClientStream(connection, call))
+        }
+        var failure: RPCError?
+        defer { observer.callFinished(method.name, start.timeUntilNow, failure) }
+        do {
+            return try await body(ClientStream(connection, call))
+        } catch {
+            failure = error as? RPCError
+            throw error
+        }
     }
 
     /// Closes every connection; later calls fail. Returns when all are closed.
@@ -127,6 +193,38 @@ package actor ConnectionPool {
             for connection in await self.stop() {
                 group.addTask { await connection.close(gracefully: gracefully) }
             }
+            for pool in self.forwarding.withLock({ Array($0.values) }) {
+                group.addTask { await pool.shutdown(gracefully: gracefully) }
+            }
+        }
+    }
+
+    // MARK: - Forwarding
+
+    /// The header that asks a store to hand the call on to another one.
+    private static let forwardedHost = "tikv-forwarded-host"
+
+    private nonisolated func forward<Request: Message, Response: Message>(
+        _ method: RPCMethod<Request, Response>, _ request: Request, to host: String, _ options: CallOptions
+    ) async throws(RPCError) -> Response {
+        var options = options
+        options.forwardedHost = nil
+        // Not its `unary`, which would be observed a second time.
+        return try await self.forwarder(to: host).call(method, request, options)
+    }
+
+    /// The header of a batch stream is for all its commands, so each host has a stream of its own; and a connection of its
+    /// own too, so that what happens to it is nothing to the calls for this server itself.
+    private nonisolated func forwarder(to host: String) -> ConnectionPool {
+        self.forwarding.withLock { pools in
+            if let known = pools[host] { return known }
+            var configuration = self.configuration
+            configuration.metadata.add(host, for: Self.forwardedHost)
+            // What is said beside these answers is about other stores.
+            let pool = ConnectionPool(
+                address: self.address, group: self.group, configuration: configuration, logger: self.logger)
+            pools[host] = pool
+            return pool
         }
     }
 
@@ -135,47 +233,58 @@ package actor ConnectionPool {
     private nonisolated func onConnection<Result>(
         _ body: (Connection) async throws(RPCError) -> Result
     ) async throws(RPCError) -> Result {
-        let connection = try await self.connection()
-        do {
-            return try await body(connection)
-        } catch {
-            guard error.delivery == .notSent, error.code == .unavailable, connection.wasReady else { throw error }
-            await self.leave(connection)
+        var tried = 0
+        while true {
+            let connection = try await self.connection()
+            do {
+                return try await body(connection)
+            } catch {
+                tried += 1
+                guard error.delivery == .notSent, error.code == .unavailable, connection.wasReady,
+                    tried < Self.mostConnectionsTried
+                else { throw error }
+                await self.leave(connection)
+            }
         }
-        return try await body(try await self.connection())
     }
 
     private nonisolated func connection() async throws(RPCError) -> Connection {
-        if let connection = self.publishedConnection() { return connection }
-        return try await self.openOrShare()
-    }
-
-    /// A published connection: that of the caller's own event loop, or the next in turn.
-    private nonisolated func publishedConnection() -> Connection? {
-        self.published.withLock { published in
-            guard published.isComplete else { return nil }
-            if published.connections.count == 1 { return published.connections[0] }
-            if let own = published.connections.first(where: { $0.eventLoop.inEventLoop }) { return own }
-            guard !published.connections.isEmpty else { return nil }
-            published.turn = (published.turn + 1) % published.connections.count
-            return published.connections[published.turn]
+        let (connection, growth) = self.published.withLock { published in
+            guard let connection = published.choose() else { return (nil as Connection?, nil as Growth?) }
+            guard published.mayGrow, let growth = Growth(beside: connection) else { return (connection, nil) }
+            published.mayGrow = false
+            return (connection, growth)
         }
+        if let growth { self.eventLoop.execute { self.assumeIsolated { $0.grow(growth) } } }
+        if let connection { return connection }
+        return try await self.openOrShare()
     }
 
     private func openOrShare() throws(RPCError) -> Connection {
         if self.isShutDown {
-            throw RPCError(.unavailable, "the client is closed", delivery: .notSent, peer: self.address.description)
+            var error = RPCError(
+                .unavailable, "the client is closed", delivery: .notSent, peer: self.address.description)
+            error.isClosedHere = true
+            throw error
         }
-        if let failure = self.lastFailure, NIODeadline.now() < failure.until {
-            guard let connection = self.connections.randomElement() else { throw failure.error }
+        // Somebody else was here first.
+        if let connection = self.connections.first(where: { $0.wasReady }) ?? self.connections.first {
             return connection
         }
-        guard self.connections.count < self.target else {
-            self.publish()
-            return self.connections[Int.random(in: 0..<self.connections.count)]
-        }
+        if let failure = self.lastFailure, NIODeadline.now() < failure.until { throw failure.error }
+        return try self.open()
+    }
+
+    /// Opens one more beside those that are up. Calls go there when it is up too.
+    private func grow(_ growth: Growth) {
+        guard !self.isShutDown, self.connections.count < self.target else { return }
+        // Where there is no memory for one more, those there are go on.
+        _ = try? self.open(on: growth.eventLoop.flatMap { loop in self.group.makeIterator().first { $0 === loop } })
+    }
+
+    private func open(on eventLoop: (any EventLoop)? = nil) throws(RPCError) -> Connection {
         let connection = try Connection(
-            to: self.address, on: self.nextLoop(), configuration: self.configuration, logger: self.logger,
+            to: self.address, on: eventLoop ?? self.nextLoop(), configuration: self.configuration, logger: self.logger,
             onFeedback: self.onFeedback
         ) { [weak self] connection, change in
             guard let self else { return }
@@ -202,19 +311,28 @@ package actor ConnectionPool {
         case .ready:
             self.backoff.succeeded()
             self.lastFailure = nil
+            self.publish()
         case .draining:
             self.setAside(connection)
         case .closed(let error):
             self.connections.removeAll { $0 === connection }
             self.leaving.removeAll { $0 === connection }
+            if !connection.wasReady { self.failed(error) }
             self.publish()
-            guard !connection.wasReady else { return }
-            let pause = self.backoff.failed(chance: .random(in: 0...1))
-            var failure = error
-            failure.delivery = .notSent
-            self.lastFailure = (failure, .after(pause))
-            self.logger.debug(
-                "connect failed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
+        }
+    }
+
+    private func failed(_ error: RPCError) {
+        let pause = self.backoff.failed(chance: .random(in: 0...1))
+        var failure = error
+        failure.delivery = .notSent
+        // For those who come during the pause nobody has tried anew; what was wrong may have been put right.
+        failure.isPermanent = false
+        self.lastFailure = (failure, .after(pause))
+        self.logger.debug("connect failed", metadata: ["peer": "\(self.address)", "reason": "\(error.message)"])
+        // For the case that others are up: after the pause they may get company again.
+        self.eventLoop.scheduleTask(in: TimeAmount(clamping: pause)) { [weak self] in
+            self?.assumeIsolated { $0.publish() }
         }
     }
 
@@ -240,11 +358,19 @@ package actor ConnectionPool {
     }
 
     private func publish() {
-        let connections = self.connections
-        let isComplete = connections.count >= self.target
+        let up = self.connections.filter(\.wasReady)
+        let connections = up.isEmpty ? self.connections : up
+        // One at a time, and none while the address is left alone.
+        let mayGrow =
+            up.count == self.connections.count && up.count < self.target
+            && self.lastFailure.map { NIODeadline.now() >= $0.until } ?? true
         self.published.withLock { published in
             published.connections = connections
-            published.isComplete = isComplete
+            published.mayGrow = mayGrow
         }
     }
+}
+
+extension NIODeadline {
+    fileprivate var timeUntilNow: Duration { .nanoseconds((NIODeadline.now() - self).nanoseconds) }
 }

@@ -14,7 +14,14 @@ package struct CallOptions: Sendable {
     /// commands in flight. (TiKV's `resource_control_context.override_priority`.)
     package var priority: UInt64
 
-    package init(timeout: Duration? = nil, metadata: Metadata = [:], priority: UInt64 = 0) {
+    /// The address of another store that the server is to hand the call on to; nil where the call is for the server
+    /// itself. (TiKV's `tikv-forwarded-host`.)
+    package var forwardedHost: String?
+
+    package init(
+        timeout: Duration? = nil, metadata: Metadata = [:], priority: UInt64 = 0, forwardedHost: String? = nil
+    ) {
+        self.forwardedHost = forwardedHost
         self.priority = priority
         self.timeout = timeout
         self.metadata = metadata

@@ -81,12 +81,13 @@ extension Message {
     }
 
     /// Reads a message that a peer sent.
-    init(received bytes: [UInt8], from peer: String) throws(RPCError) {
+    init(received bytes: [UInt8], from peer: PeerAddress) throws(RPCError) {
         do {
             self = try Self(serializedBytes: bytes, partial: true)
         } catch {
             throw RPCError(
-                .internalError, "\(Self.protoMessageName) cannot be decoded: \(error)", delivery: .unknown, peer: peer)
+                .internalError, "\(Self.protoMessageName) cannot be decoded: \(error)", delivery: .unknown,
+                peer: peer.description)
         }
     }
 }

@@ -6,14 +6,20 @@ internal import NIOCore
 /// Cuts a stream's body into messages: pieces of any size go in, whole messages come out.
 struct MessageDeframer: Sendable {
     private let limit: Int
+    private let encoding: MessageEncoding
+    /// The message under way is compressed.
+    private var isCompressed = false
     private var prefix: [UInt8] = []
     private var message: [UInt8] = []
     /// Bytes that the message under way still lacks; nil between messages.
     private var missing: Int?
 
-    /// - Parameter limit: the most bytes that one message may have.
-    init(limit: Int) {
+    /// - Parameters:
+    ///   - limit: the most bytes that one message may have, compressed or not.
+    ///   - encoding: how messages may be compressed.
+    init(limit: Int, encoding: MessageEncoding = .identity) {
         self.limit = limit
+        self.encoding = encoding
     }
 
     /// Whether the bytes so far end inside a message.
@@ -29,7 +35,7 @@ struct MessageDeframer: Sendable {
                 if size == missing, self.message.isEmpty {
                     // The usual case: the message lies in one piece, and is taken out of it once.
                     self.missing = nil
-                    deliver(bytes)
+                    deliver(try self.decoded(bytes))
                 } else {
                     self.message.append(contentsOf: bytes)
                     guard size == missing else {
@@ -39,11 +45,15 @@ struct MessageDeframer: Sendable {
                     let message = self.message
                     self.message = []
                     self.missing = nil
-                    deliver(message)
+                    deliver(try self.decoded(message))
                 }
             }
             guard try self.readPrefix(&piece) else { return }
         }
+    }
+
+    private func decoded(_ message: [UInt8]) throws(RPCError) -> [UInt8] {
+        self.isCompressed ? try self.encoding.decompress(message, limit: self.limit) : message
     }
 
     /// Returns false where the piece ran out before the prefix was whole.
@@ -59,10 +69,10 @@ struct MessageDeframer: Sendable {
             length = self.prefix[1...].reduce(0) { $0 << 8 | UInt32($1) }
             self.prefix.removeAll(keepingCapacity: true)
         }
-        guard compressed == 0 else {
-            let reason = compressed == 1 ? "is compressed, which was not agreed on" : "has a broken prefix"
-            throw RPCError(.internalError, "a message \(reason)")
-        }
+        guard compressed <= 1 else { throw RPCError(.internalError, "a message has a broken prefix") }
+        self.isCompressed = compressed == 1
+        // Said at once, before its bytes are taken in.
+        if self.isCompressed, self.encoding != .gzip { _ = try self.encoding.decompress([], limit: 0) }
         guard Int(length) <= self.limit else {
             throw RPCError(
                 .resourceExhausted, "a message of \(length) bytes is over the limit of \(self.limit) bytes")

@@ -44,15 +44,21 @@ package struct RPCError: Error, Sendable {
     package var metadata: Metadata
     /// The peer as `host:port`, where there was one.
     package var peer: String
+    /// A connect failed, and would again: the two sides do not agree on TLS, or on each other's certificates.
+    package var isPermanent: Bool
+    /// It was this client that closed the connection, or is closed as a whole.
+    package var isClosedHere = false
 
     package init(
-        _ code: Code, _ message: String, delivery: Delivery = .unknown, metadata: Metadata = [:], peer: String = ""
+        _ code: Code, _ message: String, delivery: Delivery = .unknown, metadata: Metadata = [:], peer: String = "",
+        isPermanent: Bool = false
     ) {
         self.code = code
         self.message = message
         self.delivery = delivery
         self.metadata = metadata
         self.peer = peer
+        self.isPermanent = isPermanent
     }
 }
 

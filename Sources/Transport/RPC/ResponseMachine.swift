@@ -35,7 +35,8 @@ struct ResponseMachine: Sendable {
             if endStream { return self.end(Self.status(of: block)) }
             if let status = block[":status"], status.hasPrefix("1") { return nil }
             if let failure = Self.refusal(block) { return self.end(.failed(failure)) }
-            self.state = .receiving(MessageDeframer(limit: self.limit))
+            let encoding = MessageEncoding(block["grpc-encoding"])
+            self.state = .receiving(MessageDeframer(limit: self.limit, encoding: encoding))
             return nil
         case .receiving(let deframer):
             guard endStream else { return nil }

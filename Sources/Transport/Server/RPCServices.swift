@@ -22,6 +22,9 @@ package struct RPCServices: Sendable {
     /// The most bytes that one message may have, either way.
     package var maxMessageSize = 1 << 30
 
+    /// Whether answers are compressed where the client takes that.
+    package var compression = Compression.none
+
     package init() {}
 
     /// Answers a call of one message each way.

@@ -3,7 +3,17 @@
 
 /// The headers of a request, read: a call to answer, or the reason why there is none.
 enum RequestHead: Sendable {
-    case call(path: String, metadata: Metadata, timeLimit: Duration?)
+    case call(Call)
+    struct Call: Sendable {
+        var path: String
+        var metadata: Metadata
+        var timeLimit: Duration?
+        /// How the request's messages may be compressed.
+        var encoding = MessageEncoding.identity
+        /// The answers may be compressed.
+        var acceptsGZip = false
+    }
+
     /// To be answered by a gRPC status alone.
     case refuse(RPCError)
     /// Not gRPC at all: to be answered by an HTTP status alone.
@@ -22,8 +32,13 @@ enum RequestHead: Sendable {
             self = .refuse(RPCError(.internalError, "the request has no path"))
             return
         }
-        if let encoding = block["grpc-encoding"], encoding != "identity" {
-            self = .refuse(RPCError(.unimplemented, "compression '\(encoding)' is not supported"))
+        let encoding = MessageEncoding(block["grpc-encoding"])
+        if case .other(let name) = encoding {
+            // The reserved header tells the client what it may use instead.
+            self = .refuse(
+                RPCError(
+                    .unimplemented, "compression '\(name)' is not supported",
+                    metadata: ["grpc-accept-encoding": MessageEncoding.accepted]))
             return
         }
         var limit: Duration?
@@ -34,6 +49,9 @@ enum RequestHead: Sendable {
             }
             limit = .nanoseconds(nanoseconds)
         }
-        self = .call(path: path, metadata: block.metadata, timeLimit: limit)
+        self = .call(
+            Call(
+                path: path, metadata: block.metadata, timeLimit: limit, encoding: encoding,
+                acceptsGZip: MessageEncoding.isGZipAccepted(block["grpc-accept-encoding"])))
     }
 }

@@ -11,6 +11,13 @@ enum ResponseHeaders {
         return headers
     }()
 
+    /// The same where messages may be compressed.
+    static let startWithGZip: HeaderList = {
+        var headers = Self.start
+        headers.add("grpc-encoding", "gzip")
+        return headers
+    }()
+
     /// After the last message of a call that went well.
     static let ok: HeaderList = {
         var headers = HeaderList()

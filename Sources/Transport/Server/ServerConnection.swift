@@ -27,6 +27,8 @@ actor ServerConnection: HTTP2Endpoint {
         var isRequestComplete = false
         var hasResponseStarted = false
         var senders: [CheckedContinuation<RPCError?, Never>] = []
+        /// Messages to the client are compressed.
+        var compresses = false
         /// Answers to commands that go out with the next write.
         var answers = BatchEnvelope()
     }
@@ -126,7 +128,7 @@ actor ServerConnection: HTTP2Endpoint {
             guard let answers = self.calls[stream.slot]?.answers else { continue }
             self.calls[stream.slot]?.answers = BatchEnvelope()
             self.startResponse(stream)
-            self.link.session.send(answers.framed(), on: stream)
+            self.link.session.send(self.encoded(answers.framed(), on: stream), on: stream)
         }
     }
 
@@ -163,7 +165,7 @@ actor ServerConnection: HTTP2Endpoint {
             return continuation.resume(returning: Self.gone)
         }
         self.startResponse(stream)
-        self.link.session.send(message, on: stream)
+        self.link.session.send(self.encoded(message, on: stream), on: stream)
         self.flushSoon()
         if (self.link.session.queuedBytes(stream) ?? 0) <= Self.sendBuffer {
             continuation.resume(returning: nil)
@@ -209,14 +211,14 @@ actor ServerConnection: HTTP2Endpoint {
             self.refuse(stream, ResponseHeaders.http(status: status))
         case .refuse(let error):
             self.refuse(stream, ResponseHeaders.only(error))
-        case .call(let path, let metadata, let timeLimit):
-            guard let handler = self.services.handlers[path] else {
-                let error = RPCError(.unimplemented, "unknown method \(path)")
+        case .call(let head):
+            guard let handler = self.services.handlers[head.path] else {
+                let error = RPCError(.unimplemented, "unknown method \(head.path)")
                 return self.refuse(stream, ResponseHeaders.only(error))
             }
             let info = ServerCall(
-                path: path, metadata: metadata, peer: self.peer, timeLimit: timeLimit, connection: self)
-            let deadline = timeLimit.map { NIODeadline.after($0) }
+                path: head.path, metadata: head.metadata, peer: self.peer, timeLimit: head.timeLimit, connection: self)
+            let deadline = head.timeLimit.map { NIODeadline.after($0) }
             let kind: Call.Kind
             switch handler {
             case .unary(let body): kind = .unary(body, message: nil)
@@ -225,7 +227,8 @@ actor ServerConnection: HTTP2Endpoint {
             while self.calls.count <= stream.slot { self.calls.append(nil) }
             self.calls[stream.slot] = Call(
                 stream: stream, info: info, deadline: deadline, kind: kind,
-                deframer: MessageDeframer(limit: self.services.maxMessageSize))
+                deframer: MessageDeframer(limit: self.services.maxMessageSize, encoding: head.encoding),
+                compresses: head.acceptsGZip && self.services.compression == .gzip)
             self.arm(deadline)
             if case .stream(let body) = handler {
                 let core = ServerStreamCore(connection: self, stream: stream)
@@ -327,7 +330,7 @@ actor ServerConnection: HTTP2Endpoint {
             case .success(let message):
                 self.sendAnswers()
                 self.startResponse(stream)
-                if let message { self.link.session.send(message, on: stream) }
+                if let message { self.link.session.send(self.encoded(message, on: stream), on: stream) }
                 self.link.session.finish(stream, trailers: ResponseHeaders.ok)
                 self.afterResponse(stream)
             case .failure(let error):
@@ -340,7 +343,12 @@ actor ServerConnection: HTTP2Endpoint {
     private func startResponse(_ stream: HTTP2Stream) {
         guard self.calls[stream.slot]?.hasResponseStarted == false else { return }
         self.calls[stream.slot]?.hasResponseStarted = true
-        self.link.session.respond(stream, ResponseHeaders.start)
+        let compresses = self.calls[stream.slot]?.compresses == true
+        self.link.session.respond(stream, compresses ? ResponseHeaders.startWithGZip : ResponseHeaders.start)
+    }
+
+    private func encoded(_ frame: [UInt8], on stream: HTTP2Stream) -> [UInt8] {
+        self.calls[stream.slot]?.compresses == true ? GZip.compress(frame: frame) : frame
     }
 
     /// Ends the call with a status. Its handler, where one runs, is cancelled and its answer is dropped.
@@ -479,7 +487,8 @@ actor ServerConnection: HTTP2Endpoint {
 
     func readComplete() {
         self.isReading = false
-        self.flush()
+        // Not at once: handlers that answer without waiting run first, and their answers go along.
+        self.flushSoon()
     }
 
     func writable() {

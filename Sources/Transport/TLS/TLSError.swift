@@ -54,6 +54,21 @@ package struct TLSError: Error, Sendable, Equatable {
     }
 }
 
+extension TLSError.Reason {
+    /// Whether another handshake would end in the same way, as long as nobody changes a certificate or a setting. What
+    /// may be the network's or the moment's fault is not.
+    package var isPermanent: Bool {
+        switch self {
+        case .configuration, .certificateExpired, .certificateNotYetValid, .certificateNotTrusted, .nameMismatch,
+            .nameNotAllowed, .certificateInvalid, .certificateMissing, .certificateRequired, .certificateRejected,
+            .notTLS, .version, .cipher, .applicationProtocol:
+            true
+        case .handshakeBrokenOff, .truncated, .protocolViolation, .alert, .internalError:
+            false
+        }
+    }
+}
+
 extension TLSError: CustomStringConvertible {
     package var description: String { "TLS: \(self.message)" }
 }

@@ -215,6 +215,23 @@ import TiKVTransport
         #expect(sources == ["leader_external_orders", "leader_internal_stats_background"])
     }
 
+    // MARK: - Priority
+
+    @Test func thePriorityOfAScopeReachesTheStoreAndTheQueueBeforeIt() async throws {
+        let harness = Harness([.sample(1)])
+        harness.on("store1") { _ in Harness.value("v") }
+        _ = try await harness.get()
+        for priority in [RequestPriority.high, .low] {
+            try await withRequestPriority(priority) { _ = try await harness.get() }
+        }
+        let priorities = harness.requests.compactMap { ($0 as? Kvrpcpb_RawGetRequest)?.context.priority }
+        #expect(priorities == [.normal, .high, .low])
+        let queued = harness.options.map(\.priority)
+        #expect(queued[1] > queued[0] && queued[0] > queued[2])
+        // High is what the limit of requests in flight does not hold back.
+        #expect(queued[1] >= 10 && queued[0] < 10)
+    }
+
     @Test(arguments: [
         (RequestSource(), "unknown"), (RequestSource(isInternal: true), "unknown"),
         (RequestSource("gc", isInternal: true), "internal_gc"),

@@ -132,22 +132,29 @@ import Testing
 
     @Test func requestHeads() {
         let good = [(":method", "POST"), (":path", "/a.B/C"), ("content-type", "application/grpc+proto"), ("x", "y")]
-        guard case .call(let path, let metadata, nil) = RequestHead(HeaderBlock(good)) else {
+        guard case .call(let call) = RequestHead(HeaderBlock(good)) else {
             Issue.record("a good request was refused")
             return
         }
-        #expect(path == "/a.B/C")
-        #expect(metadata == ["x": "y"])
-        guard case .call(_, _, let limit) = RequestHead(HeaderBlock(good + [("grpc-timeout", "5m")])) else {
+        #expect(call.path == "/a.B/C")
+        #expect(call.metadata == ["x": "y"])
+        #expect(call.timeLimit == nil)
+        #expect(call.encoding == .identity)
+        #expect(!call.acceptsGZip)
+        let more = [("grpc-timeout", "5m"), ("grpc-encoding", "gzip"), ("grpc-accept-encoding", "identity,gzip")]
+        guard case .call(let call) = RequestHead(HeaderBlock(good + more)) else {
             Issue.record("a good request was refused")
             return
         }
-        #expect(limit == .milliseconds(5))
-        guard case .refuse(let error) = RequestHead(HeaderBlock(good + [("grpc-encoding", "gzip")])) else {
-            Issue.record("compression was taken")
+        #expect(call.timeLimit == .milliseconds(5))
+        #expect(call.encoding == .gzip)
+        #expect(call.acceptsGZip)
+        guard case .refuse(let error) = RequestHead(HeaderBlock(good + [("grpc-encoding", "snappy")])) else {
+            Issue.record("an unknown compression was taken")
             return
         }
         #expect(error.code == .unimplemented)
+        #expect(error.metadata.first("grpc-accept-encoding") == "identity,gzip")
         guard case .refuse = RequestHead(HeaderBlock(good + [("grpc-timeout", "soon")])) else {
             Issue.record("a broken timeout was taken")
             return

@@ -1,0 +1,1 @@
+../../../Sources/TransportBench/Measurement.swift

@@ -1,0 +1,1 @@
+../../../Sources/TransportBench/ProcessorTime.swift
