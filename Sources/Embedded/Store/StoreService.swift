@@ -32,7 +32,13 @@ struct StoreService: Sendable {
         services.register(TikvpbTikvRPC.rawChecksum, unary: self.rawChecksum)
         services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
         services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
+        services.register(HealthRPC.check, unary: self.health)
         services.registerBatchCommands()
+    }
+
+    /// Whether the store serves: it does as long as it answers.
+    func health(_ request: HealthRPC.Request, _ call: ServerCall) async throws -> HealthRPC.Response {
+        HealthRPC.Response(HealthRPC.serving)
     }
 
     /// Runs one request: notes it, lets faults happen to it, takes what it needs from the model, and answers.

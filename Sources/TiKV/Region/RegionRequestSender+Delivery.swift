@@ -225,7 +225,8 @@ extension RegionRequestSender {
             context.maxExecutionDurationMs = time.wireMilliseconds
         }
         call.codec.stamp(&context)
-        self.label(&context, target.choice, isLeader: target.choice.index == region.leaderIndex, isRetry: isRetry, &call)
+        self.label(
+            &context, target.choice, isLeader: target.choice.index == region.leaderIndex, isRetry: isRetry, &call)
         return context
     }
 

@@ -44,10 +44,14 @@ extension RegionRequestSender {
             if let kind { try await self.wait(kind, &call) } else { try await self.move(.regionMiss, &call) }
             return false
         case .undetermined:
+            // A read has no outcome, and may be asked again.
+            guard call.isWrite else {
+                try await self.move(.regionMiss, &call)
+                return true
+            }
             call.isOutcomeUnknown = true
             throw TiKVError(
-                call.isWrite ? .undetermined : .serverError, "the store does not know what became of the request",
-                detail: error.message)
+                .undetermined, "store \(store.id) does not know what became of the request", detail: error.message)
         case .fail(let code, let message):
             throw TiKVError(code, message, detail: error.message)
         case nil:

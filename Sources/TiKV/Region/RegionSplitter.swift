@@ -42,7 +42,9 @@ struct RegionSplitter: Sendable {
     ///   - group: regions of one group are spread among themselves; nil spreads none.
     ///   - timeout: for the splitting; nil for as long as the number of keys may take.
     /// - Returns: the ids of the regions that came of it.
-    func split(at keys: [[UInt8]], scatter group: String? = nil, timeout: Duration? = nil) async throws(TiKVError)
+    func split(
+        at keys: [[UInt8]], scatter group: String? = nil, timeout: Duration? = nil
+    ) async throws(TiKVError)
         -> [UInt64]
     {
         let sorted = Set(keys).filter { !$0.isEmpty }.sorted { KeyOrder.isLess($0, $1) }

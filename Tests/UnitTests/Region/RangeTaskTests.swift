@@ -77,7 +77,8 @@ import TiKVPD
         let harness = PipelineHarness(Self.regions())
         let pieces = Self.pieces(of: span)
         for bad in pieces {
-            let task = RangeTask("test", sender: harness.sender, concurrency: concurrency, regionsPerPiece: 1) { piece in
+            let task = RangeTask("test", sender: harness.sender, concurrency: concurrency, regionsPerPiece: 1) {
+                piece in
                 piece.start == bad.start
                     ? .init(statistics: .init(failed: 1), error: TiKVError(.serverError, "no"))
                     : .init(statistics: .init(completed: 1))

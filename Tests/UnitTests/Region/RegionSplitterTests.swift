@@ -36,7 +36,9 @@ import TiKVTransport
     }
 
     /// Answers a split as TiKV does: new regions for all but the last part, whose version has grown.
-    private static func split(_ request: Kvrpcpb_SplitRegionRequest, of region: RegionDescription) -> Kvrpcpb_SplitRegionResponse {
+    private static func split(
+        _ request: Kvrpcpb_SplitRegionRequest, of region: RegionDescription
+    ) -> Kvrpcpb_SplitRegionResponse {
         var response = Kvrpcpb_SplitRegionResponse()
         let bounds = [region.startKey] + request.splitKeys.map { [UInt8]($0) } + [region.endKey]
         for index in 1..<bounds.count {
