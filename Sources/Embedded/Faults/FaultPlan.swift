@@ -52,7 +52,8 @@ struct FaultPlan: Sendable {
 
     /// The first fault that is for this request, used up by one.
     mutating func take(rpc: String, server: EmbeddedCluster.Server, regionID: UInt64?) -> EmbeddedCluster.Fault? {
-        for index in self.entries.indices where self.entries[index].scope.matches(
+        for index in self.entries.indices
+        where self.entries[index].scope.matches(
             rpc: rpc, server: server, regionID: regionID)
         {
             if self.entries[index].chance != nil {

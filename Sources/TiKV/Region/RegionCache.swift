@@ -162,6 +162,11 @@ actor RegionCache {
         if self.bucketRefreshes.withLock({ $0.insert(region.id).inserted }) { self.refresh(region.id) }
     }
 
+    /// Whether somebody has been told to refresh the buckets of a region.
+    nonisolated func isRefreshingBuckets(ofRegion id: UInt64) -> Bool {
+        self.bucketRefreshes.withLock { $0.contains(id) }
+    }
+
     /// Asks PD for a region and its buckets.
     nonisolated func refreshBuckets(ofRegion id: UInt64) async {
         defer { _ = self.bucketRefreshes.withLock { $0.remove(id) } }

@@ -18,6 +18,9 @@ extension RegionRequestSender {
         var receiver: StoreHandle { self.proxy ?? self.store }
     }
 
+    /// How long PD may take to say whether a store is where it was.
+    private static let storeCheckTimeout = Duration.seconds(2)
+
     /// The metadata by which a store is asked to pass a request on.
     static let forwardedHost = "tikv-forwarded-host"
 
@@ -179,8 +182,12 @@ extension RegionRequestSender {
         let id = replica.store.id
         if let store = replica.store.handle { return store }
         try self.check(call)
+        // Where something is known PD is not waited for, which may be away.
+        let patience = Deadline(after: Self.storeCheckTimeout, from: self.clock.now)
+        let deadline =
+            replica.store.lastHandle != nil && patience.instant < call.deadline.instant ? patience : call.deadline
         do throws(TiKVError) {
-            if let store = try await self.stores.resolve(id, deadline: call.deadline) {
+            if let store = try await self.stores.resolve(id, deadline: deadline) {
                 return replica.store.isTiKV ? store : nil
             }
         } catch {
@@ -189,6 +196,7 @@ extension RegionRequestSender {
             if !hasPassed, error.code != .cancelled, error.code != .clientClosed,
                 let last = replica.store.lastHandle
             {
+                replica.store.keepPlace()
                 return last
             }
             throw call.failed(toAskPD: error, hasDeadlinePassed: hasPassed)
@@ -204,8 +212,17 @@ extension RegionRequestSender {
         call.recordIfNothing(.regionUnavailable, "no replica of region \(region.id) can be asked")
         // Nobody else may be looking after a store that this request found dead.
         let store = region.replicas[region.leaderIndex].store
-        if store.liveness != .reachable { _ = await self.stores.probe(store) }
+        if store.liveness != .reachable { _ = await self.liveness(of: store, call) }
         try await self.wait(.regionMiss, &call)
+    }
+
+    /// What a look at a store finds. A call without the time for one leaves it to others.
+    func liveness(of record: StoreRecord, _ call: RegionCall) async -> StoreLiveness {
+        guard call.deadline.remaining(at: self.clock.now) > StoreConnections.probeTimeout else {
+            self.stores.suspect(record)
+            return record.liveness
+        }
+        return await self.stores.probe(record)
     }
 
     // MARK: - Contexts

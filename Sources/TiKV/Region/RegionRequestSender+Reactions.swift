@@ -93,7 +93,7 @@ extension RegionRequestSender {
             }
             let record = region.replicas[target.choice.proxy ?? target.choice.index].store
             if isAddressSuspect { record.needsCheck() }
-            let liveness = await self.stores.probe(record)
+            let liveness = await self.liveness(of: record, call)
             var effects: [ReplicaSelector.Effect] = []
             let step = call.selector?.unanswered(
                 target.choice, liveness: liveness, leader: region.leaderIndex, effects: &effects)

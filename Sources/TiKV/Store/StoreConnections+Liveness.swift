@@ -3,6 +3,7 @@
 
 import Logging
 import SwiftProtobuf
+import Synchronization
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -26,9 +27,14 @@ extension StoreConnections {
         if found != record.liveness {
             self.logger.log(.info, "a store's liveness changed", [.store: record.id, .liveness: found])
             record.liveness = found
-            if found != .reachable { self.watch(record.id) }
         }
+        if found != .reachable { self.suspect(record) }
         return found
+    }
+
+    /// Has somebody look after a store that may not answer, unless somebody does.
+    nonisolated func suspect(_ record: StoreRecord) {
+        if self.watched.withLock({ $0.insert(record.id).inserted }) { self.watch(record.id) }
     }
 
     private nonisolated func ask(_ record: StoreRecord) async -> StoreLiveness {
@@ -48,6 +54,7 @@ extension StoreConnections {
     /// Looks at a store again and again until it answers, or is gone; asks PD now and then whether it has moved. Ends with
     /// its task.
     nonisolated func lookAfter(_ id: UInt64) async {
+        defer { _ = self.watched.withLock { $0.remove(id) } }
         let record = self.record(id)
         var pause = Self.shortestPause
         var looks = 0

@@ -20,6 +20,8 @@ actor StoreConnections {
     nonisolated let probes: SingleFlight<UInt64, StoreLiveness, TiKVError>
     /// Is told of stores that answered to nothing: somebody must look after them until they answer again.
     nonisolated let watch: @Sendable (UInt64) -> Void
+    /// Stores that somebody looks after already.
+    nonisolated let watched = Mutex<Set<UInt64>>([])
     private nonisolated let makeChannel: MakeChannel
     private nonisolated let retire: @Sendable (Int) -> Void
     private nonisolated let onHealth: @Sendable (StoreFeedback.Health) -> Void

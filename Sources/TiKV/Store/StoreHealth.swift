@@ -112,24 +112,27 @@ struct ServerSlowScore: Sendable {
     /// 1 where the store has said nothing.
     private(set) var score = 1.0
     private var sequence: UInt64 = 0
-    private var lastUpdate: ContinuousClock.Instant?
+    private var lastReport: ContinuousClock.Instant?
+    /// When the score last changed, by a report or by silence.
+    private var lastChange: ContinuousClock.Instant?
 
     mutating func update(score: Int32, sequence: UInt64, at now: ContinuousClock.Instant) {
         // 0 is a store that counts nothing.
         if sequence != 0, sequence < self.sequence { return }
-        if let last = self.lastUpdate, last.duration(to: now) < Self.shortestInterval { return }
+        if let last = self.lastReport, last.duration(to: now) < Self.shortestInterval { return }
         self.score = min(100, max(1, Double(score)))
         self.sequence = sequence
-        self.lastUpdate = now
+        self.lastReport = now
+        self.lastChange = now
     }
 
     /// - Returns: whether the store should be asked.
     mutating func tick(at now: ContinuousClock.Instant) -> Bool {
-        guard self.score > 1, let last = self.lastUpdate else { return false }
+        guard self.score > 1, let last = self.lastChange else { return false }
         let silence = last.duration(to: now)
         guard silence >= Self.longestSilence else { return false }
         self.score = max(1, self.score - Self.decay * (silence / .seconds(1)))
-        self.lastUpdate = now
+        self.lastChange = now
         return true
     }
 }

@@ -92,6 +92,13 @@ final class StoreRecord: Sendable {
         }
     }
 
+    /// PD does not say where it is: what is known has to do.
+    func keepPlace() {
+        self.state.withLock { state in
+            if state.resolve == .needsCheck { state.resolve = .resolved }
+        }
+    }
+
     /// A region that was just loaded has a peer there: PD may know the store by now.
     func isNamedAgain() {
         self.state.withLock { state in

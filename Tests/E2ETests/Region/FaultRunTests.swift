@@ -161,12 +161,12 @@ struct FaultRunTests {
             for _ in 0..<25 {
                 if Bool.random(using: &random) {
                     let key = [UInt8.random(in: 1...255, using: &random), UInt8.random(in: 0...255, using: &random)]
-                    try? cluster.split(at: key)
+                    _ = try? cluster.split(at: key)
                 } else {
                     let regions = cluster.regions
                     let index = Int.random(in: 1..<regions.count, using: &random)
                     _ = try? cluster.merge(regions[index - 1].id, into: regions[index].id)
-                    if cluster.regions.count < 4 { try? cluster.split(at: [UInt8.random(in: 1...255, using: &random)]) }
+                    if cluster.regions.count < 4 { _ = try? cluster.split(at: [UInt8.random(in: 1...255, using: &random)]) }
                 }
                 await waitForMore(20)
             }
@@ -255,7 +255,7 @@ struct FaultRunTests {
                 probability: 0.02, seed: 7)
             for round in 0..<12 {
                 switch round % 4 {
-                case 0: try? cluster.split(at: [UInt8.random(in: 1...255, using: &random), 7])
+                case 0: _ = try? cluster.split(at: [UInt8.random(in: 1...255, using: &random), 7])
                 case 1: cluster.scatterLeaders()
                 case 2: try await cluster.moveStore(cluster.stores[round % 3].id)
                 default:

@@ -105,9 +105,17 @@ struct SelectorModel {
     mutating func run(
         _ options: ReplicaOptions, _ answers: [ReplicaAnswer], labels: Int? = nil, isForwardingOn: Bool = false
     ) -> Outcome {
+        var rest = answers[...]
+        return self.run(options, labels: labels, isForwardingOn: isForwardingOn) { _ in rest.popFirst() }
+    }
+
+    /// Sends one request, to which each choice gets an answer; nil is a good one.
+    mutating func run(
+        _ options: ReplicaOptions, labels: Int? = nil, isForwardingOn: Bool = false,
+        answer: (ReplicaSelector.Choice) -> ReplicaAnswer?
+    ) -> Outcome {
         for index in self.stores.indices { self.stores[index].isPreferred = labels.map { $0 == index + 1 } ?? true }
         var outcome = Outcome()
-        var answers = answers[...]
         var selector = ReplicaSelector(
             peers: self.region.replicas.map(\.peer), options: options, isForwardingOn: isForwardingOn)
         // Far more than any of them takes.
@@ -126,7 +134,7 @@ struct SelectorModel {
             let kind = choice.isStaleRead ? "S" : choice.isReplicaRead ? "R" : "L"
             outcome.path.append(
                 choice.proxy.map { "\($0 + 1)>\(choice.index + 1)" } ?? "\(choice.index + 1)\(kind)")
-            guard let answer = answers.popFirst() else {
+            guard let answer = answer(choice) else {
                 var effects: [ReplicaSelector.Effect] = []
                 selector.succeeded(choice, leader: self.leader, effects: &effects)
                 self.apply(effects)
