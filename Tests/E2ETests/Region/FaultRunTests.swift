@@ -166,7 +166,9 @@ struct FaultRunTests {
                     let regions = cluster.regions
                     let index = Int.random(in: 1..<regions.count, using: &random)
                     _ = try? cluster.merge(regions[index - 1].id, into: regions[index].id)
-                    if cluster.regions.count < 4 { _ = try? cluster.split(at: [UInt8.random(in: 1...255, using: &random)]) }
+                    if cluster.regions.count < 4 {
+                        _ = try? cluster.split(at: [UInt8.random(in: 1...255, using: &random)])
+                    }
                 }
                 await waitForMore(20)
             }
