@@ -53,10 +53,10 @@ final class CachedRegion: Sendable {
     private let secondsToLive: Int64
     /// Counted from `loadedAt`. Every use moves it; it is kept in seconds since a finer time would be written far too often.
     private let expiry: Atomic<Int64>
-    private let leader_: Atomic<Int>
+    private let leaderValue: Atomic<Int>
     private let flags: Atomic<UInt8>
     /// Zero as long as it is believed.
-    private let invalidation_ = Atomic<UInt8>(0)
+    private let invalidationValue = Atomic<UInt8>(0)
     private let routing: Mutex<Routing>
     private let base: Kvrpcpb_Context
 
@@ -85,7 +85,7 @@ final class CachedRegion: Sendable {
         let known = replicas.firstIndex { $0.peer.id == description.leader?.id }
         let likely = leaderStoreID.flatMap { id in replicas.firstIndex { $0.peer.storeID == id && $0.peer.canLead } }
         self.replicas = replicas
-        self.leader_ = Atomic(known ?? likely ?? replicas.firstIndex { $0.peer.canLead } ?? 0)
+        self.leaderValue = Atomic(known ?? likely ?? replicas.firstIndex { $0.peer.canLead } ?? 0)
         self.isLeaderGuessed = known == nil && likely == nil
         self.id = description.id
         self.startKey = description.startKey
@@ -115,7 +115,7 @@ final class CachedRegion: Sendable {
     // MARK: - Leader
 
     /// Which of the replicas leads, as far as known.
-    var leaderIndex: Int { self.leader_.load(ordering: .relaxed) }
+    var leaderIndex: Int { self.leaderValue.load(ordering: .relaxed) }
 
     var leader: PeerDescription { self.replicas[self.leaderIndex].peer }
 
@@ -124,7 +124,7 @@ final class CachedRegion: Sendable {
 
     func switchLeader(to index: Int) {
         guard self.replicas.indices.contains(index) else { return }
-        self.leader_.store(index, ordering: .relaxed)
+        self.leaderValue.store(index, ordering: .relaxed)
     }
 
     /// The replica over which the leader was reached last; nil where it is reached itself.
@@ -178,7 +178,7 @@ final class CachedRegion: Sendable {
 
     /// Whether it is believed and was used lately enough; using it makes it live on.
     func use(at now: ContinuousClock.Instant) -> Bool {
-        guard self.invalidation_.load(ordering: .relaxed) == 0 else { return false }
+        guard self.invalidationValue.load(ordering: .relaxed) == 0 else { return false }
         let age = self.age(at: now)
         let expiry = self.expiry.load(ordering: .relaxed)
         guard age < expiry else { return false }
@@ -189,7 +189,7 @@ final class CachedRegion: Sendable {
 
     /// Whether its time is over, or it is not believed any more.
     func isDead(at now: ContinuousClock.Instant) -> Bool {
-        self.invalidation_.load(ordering: .relaxed) != 0 || self.hasExpired(at: now)
+        self.invalidationValue.load(ordering: .relaxed) != 0 || self.hasExpired(at: now)
     }
 
     func hasExpired(at now: ContinuousClock.Instant) -> Bool {
@@ -205,7 +205,7 @@ final class CachedRegion: Sendable {
 
     /// Why it is not believed any more; nil as long as it is.
     var invalidation: RegionInvalidation? {
-        RegionInvalidation(rawValue: self.invalidation_.load(ordering: .relaxed))
+        RegionInvalidation(rawValue: self.invalidationValue.load(ordering: .relaxed))
     }
 
     /// From now on it is loaded anew by whoever needs it. The first reason stays.
@@ -213,7 +213,7 @@ final class CachedRegion: Sendable {
     /// - Returns: whether it was believed until now.
     @discardableResult
     func invalidate(_ reason: RegionInvalidation) -> Bool {
-        self.invalidation_.compareExchange(expected: 0, desired: reason.rawValue, ordering: .relaxed).exchanged
+        self.invalidationValue.compareExchange(expected: 0, desired: reason.rawValue, ordering: .relaxed).exchanged
     }
 
     /// Whether it should be loaded anew although it may be right.

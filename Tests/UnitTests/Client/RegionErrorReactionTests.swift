@@ -9,9 +9,14 @@ import TiKVProto
 
 /// The reaction to each error of `errorpb.Error`, one by one.
 @Suite struct RegionErrorReactionTests {
-    private let region = CachedRegion(
-        .sample(1, "a", "m", epoch: RegionEpoch(confVer: 2, version: 5)), stores: { StoreRecord(id: $0) }, now: .now,
-        timeToLive: .seconds(600))!
+    private let region: CachedRegion
+
+    init() throws {
+        self.region = try #require(
+            CachedRegion(
+                .sample(1, "a", "m", epoch: RegionEpoch(confVer: 2, version: 5)), stores: { StoreRecord(id: $0) },
+                now: .now, timeToLive: .seconds(600)))
+    }
 
     private func reaction(_ make: (inout Errorpb_Error) -> Void) -> RegionErrorReaction {
         RegionErrorReaction(self.error(make), region: self.region)

@@ -78,9 +78,11 @@ struct SelectorModel {
         var description = RegionDescription.sample(
             1, leader: UInt64(leader), stores: (1...replicas).map { UInt64($0) })
         if let learner { description.peers[learner - 1].role = .learner }
-        // The description has at least one peer that can lead.
-        self.region = CachedRegion(
-            description, stores: { StoreRecord(id: $0) }, now: .now, timeToLive: .seconds(600))!
+        let region = CachedRegion(
+            description, stores: { StoreRecord(id: $0) }, now: .now, timeToLive: .seconds(600))
+        // There are always peers that can be asked.
+        guard let region else { preconditionFailure("a region of no replicas") }
+        self.region = region
         self.leader = leader - 1
         self.stores = Array(repeating: .init(), count: replicas)
     }
