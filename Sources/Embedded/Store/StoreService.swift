@@ -18,6 +18,7 @@ struct StoreService: Sendable {
     let model: SharedModel
 
     func register(in services: inout RPCServices) {
+        services.register(HealthRPC.check, unary: self.health)
         services.register(TikvpbTikvRPC.rawGet, unary: self.rawGet)
         services.register(TikvpbTikvRPC.rawBatchGet, unary: self.rawBatchGet)
         services.register(TikvpbTikvRPC.rawPut, unary: self.rawPut)
@@ -32,7 +33,6 @@ struct StoreService: Sendable {
         services.register(TikvpbTikvRPC.rawChecksum, unary: self.rawChecksum)
         services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
         services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
-        services.register(HealthRPC.check, unary: self.health)
         services.registerBatchCommands()
     }
 
