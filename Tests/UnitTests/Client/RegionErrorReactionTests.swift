@@ -7,6 +7,12 @@ import TiKVProto
 
 @testable import TiKV
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// The reaction to each error of `errorpb.Error`, one by one.
 @Suite struct RegionErrorReactionTests {
     private let region: CachedRegion
@@ -98,7 +104,7 @@ import TiKVProto
     @Test func bucketsAreTakenIn() {
         let reaction = self.reaction {
             $0.bucketVersionNotMatch.version = 3
-            $0.bucketVersionNotMatch.keys = [.init("a".utf8), .init("m".utf8)]
+            $0.bucketVersionNotMatch.keys = [Data("a".utf8), Data("m".utf8)]
         }
         #expect(reaction == .buckets(RegionBuckets(version: 3, keys: [Array("a".utf8), Array("m".utf8)])))
     }

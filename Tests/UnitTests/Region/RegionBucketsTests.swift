@@ -3,8 +3,15 @@
 
 import Testing
 import TiKVPD
+import TiKVProto
 
 @testable import TiKV
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// The parts of regions.
 @Suite(.timeLimit(.minutes(1))) struct RegionBucketsTests {
@@ -78,7 +85,7 @@ import TiKVPD
             PipelineHarness.sequence([
                 PipelineHarness.regionError {
                     $0.bucketVersionNotMatch.version = 8
-                    $0.bucketVersionNotMatch.keys = [.init(), .init("m".utf8), .init()]
+                    $0.bucketVersionNotMatch.keys = [Data(), Data("m".utf8), Data()]
                 }, PipelineHarness.value("v"),
             ]))
         _ = try await harness.get()

@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 import TiKVOrderedMap
 import TiKVPD
+import TiKVProto
 import TiKVTransport
 
 @testable import TiKV

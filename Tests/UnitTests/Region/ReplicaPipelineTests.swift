@@ -9,6 +9,12 @@ import TiKVTransport
 
 @testable import TiKV
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// What goes over the wire where others than the leader may serve, and what the pipeline learns from it.
 @Suite(.timeLimit(.minutes(1))) struct ReplicaPipelineTests {
     private typealias Harness = PipelineHarness
@@ -211,7 +217,7 @@ import TiKVTransport
         _ = try await harness.get(options: options)
         let context = try #require(self.contexts(harness).first)
         #expect(context.priority == .high)
-        #expect(context.resourceGroupTag == .init([1, 2]))
+        #expect(context.resourceGroupTag == Data([1, 2]))
         #expect(context.resourceControlContext.resourceGroupName == "rg")
         #expect(context.resourceControlContext.overridePriority == 16)
         #expect(harness.options.first?.priority == 16)
@@ -219,7 +225,7 @@ import TiKVTransport
         #expect(context.notFillCache && context.diskFullOpt == .allowedOnAlmostFull)
         #expect(context.taskID == 5 && context.txnSource == 6)
         #expect(context.resolvedLocks == [8] && context.committedLocks == [9])
-        #expect(context.isolationLevel == .rc && context.traceID == .init([3]) && context.traceControlFlags == 2)
+        #expect(context.isolationLevel == .rc && context.traceID == Data([3]) && context.traceControlFlags == 2)
         #expect(context.bucketsVersion == 4)
         // The next request has none of it.
         _ = try await harness.get()

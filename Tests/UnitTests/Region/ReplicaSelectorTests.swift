@@ -26,6 +26,10 @@ import TiKVPD
         }
     }
 
+    private func owed(_ selector: inout ReplicaSelector) -> ReplicaSelector.Wait? {
+        selector.owedWait(before: ReplicaSelector.Choice(index: 0))
+    }
+
     // MARK: - Score
 
     private func value(
@@ -84,9 +88,11 @@ import TiKVPD
     @Test func aRegionThatIsNotBelievedHasNoChoice() {
         var selector = self.selector(.staleRead())
         var effects: [ReplicaSelector.Effect] = []
-        #expect(selector.choose(leader: 0, stores: self.healthy, isRegionValid: false, effects: &effects) == nil)
+        let first = selector.choose(leader: 0, stores: self.healthy, isRegionValid: false, effects: &effects)
+        #expect(first == nil)
         #expect(self.indices(&selector, 1) == [0])
-        #expect(selector.choose(leader: 0, stores: self.healthy, isRegionValid: false, effects: &effects) == nil)
+        let last = selector.choose(leader: 0, stores: self.healthy, isRegionValid: false, effects: &effects)
+        #expect(last == nil)
         #expect(effects.isEmpty)
     }
 
@@ -99,7 +105,8 @@ import TiKVPD
         var selector = self.selector(.read(.leader))
         #expect(self.indices(&selector, 13) == Array(repeating: 0, count: 10) + [1, 2, nil])
         var effects: [ReplicaSelector.Effect] = []
-        #expect(selector.choose(leader: 0, stores: self.healthy, effects: &effects) == nil)
+        let last = selector.choose(leader: 0, stores: self.healthy, effects: &effects)
+        #expect(last == nil)
         #expect(effects == [.invalidate(.exhausted)])
     }
 
@@ -112,13 +119,13 @@ import TiKVPD
         var effects: [ReplicaSelector.Effect] = []
         for (random, index) in [(0.0, 1), (0.49, 1), (0.5, 2), (0.99, 2)] {
             var selector = self.selector(.read(.follower))
-            #expect(
-                selector.choose(leader: 0, stores: self.healthy, random: random, effects: &effects)?.index == index)
+            let choice = selector.choose(leader: 0, stores: self.healthy, random: random, effects: &effects)
+            #expect(choice?.index == index)
         }
         for (random, index) in [(0.0, 0), (0.4, 1), (0.9, 2)] {
             var selector = self.selector(.read(.mixed))
-            #expect(
-                selector.choose(leader: 0, stores: self.healthy, random: random, effects: &effects)?.index == index)
+            let choice = selector.choose(leader: 0, stores: self.healthy, random: random, effects: &effects)
+            #expect(choice?.index == index)
         }
     }
 
@@ -230,16 +237,15 @@ import TiKVPD
 
     @Test func waitsAreOwedByStore() {
         var selector = self.selector(.staleRead())
-        typealias Choice = ReplicaSelector.Choice
         #expect(selector.owedWait() == nil)
-        #expect(selector.owedWait(before: Choice(index: 0)) == nil)
+        #expect(self.owed(&selector) == nil)
         selector.owe(.init(kind: .regionScheduling), at: 0)
         selector.owe(.init(kind: .tikvRPC), at: 1)
         selector.owe(.init(kind: .diskFull), at: 2)
         // The latest counts.
         selector.owe(.init(kind: .serverBusy, hint: .milliseconds(3)), at: 1)
-        #expect(selector.owedWait(before: Choice(index: 0))?.kind == .regionScheduling)
-        #expect(selector.owedWait(before: Choice(index: 0)) == nil)
+        #expect(self.owed(&selector)?.kind == .regionScheduling)
+        #expect(self.owed(&selector) == nil)
         #expect(selector.owedWait() == .init(kind: .serverBusy, hint: .milliseconds(3)))
     }
 }
