@@ -99,6 +99,17 @@ extension EmbeddedCluster {
         try self.change { cluster throws(ClusterStateError) in try cluster.startStore(id) }
     }
 
+    /// Stops a running store and starts it again at another address, which PD tells from then on. Its old port is closed
+    /// before this returns, and its connections are cut.
+    ///
+    /// - Throws: ``EmbeddedClusterError``; `CancellationError` when the task is cancelled while the store closes.
+    public func moveStore(_ id: UInt64) async throws {
+        try await self.stopStore(id, electingLeaders: false)
+        // Not the port that is free now.
+        try await self.bindStore(id)
+        try self.change { cluster throws(ClusterStateError) in try cluster.startStore(id) }
+    }
+
     /// Adds a store, which has no peers yet.
     ///
     /// - Returns: its id.
@@ -146,6 +157,23 @@ extension EmbeddedCluster {
     @discardableResult
     public func inject(_ fault: Fault, into scope: FaultScope = .init(), times: Int? = 1) -> FaultID {
         self.model.withLock { $0.faults.add(fault, scope: scope, times: times) }
+    }
+
+    /// Lets something go wrong with some of the requests that a scope matches, until it is removed.
+    ///
+    /// - Parameters:
+    ///   - faults: one of these happens, each as often as the others.
+    ///   - scope: with which requests. The default is all of them; region errors never happen to PD.
+    ///   - probability: how many of them: 0.1 for one in ten.
+    ///   - seed: the same seed draws the same numbers.
+    /// - Returns: a name to remove them by.
+    @discardableResult
+    public func injectAtRandom(
+        _ faults: [Fault], into scope: FaultScope = .init(), probability: Double, seed: UInt64
+    ) -> FaultID {
+        self.model.withLock {
+            $0.faults.add(FaultChance(faults, probability: probability, seed: seed), scope: scope)
+        }
     }
 
     /// Takes a fault back. Requests that it has already happened to are not helped by that.

@@ -9,6 +9,8 @@ struct FaultPlan: Sendable {
         var scope: EmbeddedCluster.FaultScope
         /// Nil means without end.
         var remaining: Int?
+        /// Nil happens each time.
+        var chance: FaultChance?
     }
 
     private var entries: [Entry] = []
@@ -27,6 +29,16 @@ struct FaultPlan: Sendable {
         return id
     }
 
+    /// Faults of which one or another happens to some of the requests, without end.
+    mutating func add(_ chance: FaultChance, scope: EmbeddedCluster.FaultScope) -> EmbeddedCluster.FaultID {
+        let id = EmbeddedCluster.FaultID(number: self.nextID)
+        self.nextID += 1
+        if let first = chance.faults.first {
+            self.entries.append(Entry(id: id, fault: first, scope: scope, remaining: nil, chance: chance))
+        }
+        return id
+    }
+
     /// Says how often the fault would still have happened; nil where it is used up, or never ends.
     @discardableResult
     mutating func remove(_ id: EmbeddedCluster.FaultID) -> Int? {
@@ -40,11 +52,23 @@ struct FaultPlan: Sendable {
 
     /// The first fault that is for this request, used up by one.
     mutating func take(rpc: String, server: EmbeddedCluster.Server, regionID: UInt64?) -> EmbeddedCluster.Fault? {
-        let index = self.entries.firstIndex {
-            $0.scope.matches(rpc: rpc, server: server, regionID: regionID)
-                && (server.isStore || !$0.fault.isRegionError)
+        for index in self.entries.indices
+        where self.entries[index].scope.matches(
+            rpc: rpc, server: server, regionID: regionID)
+        {
+            if self.entries[index].chance != nil {
+                guard let drawn = self.entries[index].chance?.draw(), server.isStore || !drawn.isRegionError else {
+                    continue
+                }
+                return drawn
+            }
+            guard server.isStore || !self.entries[index].fault.isRegionError else { continue }
+            return self.use(index)
         }
-        guard let index else { return nil }
+        return nil
+    }
+
+    private mutating func use(_ index: Int) -> EmbeddedCluster.Fault {
         let fault = self.entries[index].fault
         if let remaining = self.entries[index].remaining {
             self.entries[index].remaining = remaining - 1

@@ -18,6 +18,7 @@ struct StoreService: Sendable {
     let model: SharedModel
 
     func register(in services: inout RPCServices) {
+        services.register(HealthRPC.check, unary: self.health)
         services.register(TikvpbTikvRPC.rawGet, unary: self.rawGet)
         services.register(TikvpbTikvRPC.rawBatchGet, unary: self.rawBatchGet)
         services.register(TikvpbTikvRPC.rawPut, unary: self.rawPut)
@@ -33,6 +34,11 @@ struct StoreService: Sendable {
         services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
         services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
         services.registerBatchCommands()
+    }
+
+    /// Whether the store serves: it does as long as it answers.
+    func health(_ request: HealthRPC.Request, _ call: ServerCall) async throws -> HealthRPC.Response {
+        HealthRPC.Response(HealthRPC.serving)
     }
 
     /// Runs one request: notes it, lets faults happen to it, takes what it needs from the model, and answers.

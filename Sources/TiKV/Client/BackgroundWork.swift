@@ -10,6 +10,10 @@ final class BackgroundWork: Sendable {
     enum Item: Sendable {
         /// Gives the calls on connections that nobody needs any more their time, and closes these.
         case closeRetired(Int)
+        /// Looks after a store that does not answer until it does.
+        case watchStore(UInt64)
+        /// Asks PD for a region's buckets.
+        case refreshBuckets(UInt64)
     }
 
     private let items: AsyncStream<Item>
@@ -27,11 +31,13 @@ final class BackgroundWork: Sendable {
     ///
     /// Shut down gracefully, it gives calls under way `shutdownTimeout` first, in which everything they need stays open.
     func run(
-        _ lifecycle: ClientLifecycle, _ stores: StoreConnections, clock: any TimeSource, shutdownTimeout: Duration
+        _ lifecycle: ClientLifecycle, _ stores: StoreConnections, _ cache: RegionCache? = nil, clock: any TimeSource,
+        shutdownTimeout: Duration
     ) async throws(TiKVError) {
         try lifecycle.start()
         await withGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
+                if let cache { group.addTask { await Self.maintain(stores, cache, clock: clock) } }
                 for await item in self.items {
                     switch item {
                     case .closeRetired(let number):
@@ -41,6 +47,10 @@ final class BackgroundWork: Sendable {
                             try? await clock.sleep(until: end.instant)
                             await stores.closeRetired(number)
                         }
+                    case .watchStore(let id):
+                        group.addTask { await stores.lookAfter(id) }
+                    case .refreshBuckets(let id):
+                        group.addTask { await cache?.refreshBuckets(ofRegion: id) }
                     }
                 }
                 if !Task.isCancelled {
@@ -56,5 +66,21 @@ final class BackgroundWork: Sendable {
         }
         self.input.finish()
         await stores.shutdown()
+    }
+
+    /// How often what is known is looked through.
+    static let maintenanceInterval = Duration.seconds(1)
+
+    /// Drops what nobody uses and brings slow scores up to date, once a second, until the task is cancelled.
+    private static func maintain(_ stores: StoreConnections, _ cache: RegionCache, clock: any TimeSource) async {
+        while true {
+            do throws(CancellationError) {
+                try await clock.sleep(until: clock.now.advanced(by: Self.maintenanceInterval))
+            } catch {
+                return
+            }
+            await cache.collect()
+            await stores.tick()
+        }
     }
 }

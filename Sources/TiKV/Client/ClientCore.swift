@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import TiKVPD
+import TiKVProto
 import TiKVTransport
 
 /// What every kind of client is built on: PD, regions, stores, the request pipeline, and the work that goes on beside calls.
@@ -61,18 +62,25 @@ final class ClientCore: Sendable {
                     connectionCount: configuration.connection.connectionsPerStore, logger: logger,
                     onFeedback: onFeedback)
             },
-            retire: { [background] number in background.add(.closeRetired(number)) })
+            retire: { [background] number in background.add(.closeRetired(number)) },
+            watch: { [background] id in background.add(.watchStore(id)) })
         let codecs = CodecSource(
             mode, apiVersion: configuration.apiVersion, keyspace: configuration.keyspace, clock: clock
         ) { [pd = self.pd] name, deadline throws(PDError) in
             guard let found = try await pd.keyspaceNumber(named: name, deadline: deadline) else { return nil }
             return KeyspaceEntry(id: found.id, name: name, isEnabled: found.isEnabled, isOfV3: found.isOfV3)
         }
+        // What all requests carry, so that it is put into a region's context once.
+        var base = Kvrpcpb_Context()
+        base.requestSource = RequestSource.label(configuration.requestSource.label, replica: "leader", retryOf: nil)
         let cache = RegionCache(
-            source: CodecRegionSource(source: self.pd, codecs: codecs), configuration: configuration.regionCache,
-            maximumKeySize: configuration.raw.maximumKeySize, clock: clock, random: random, logger: logger)
+            source: CodecRegionSource(source: self.pd, codecs: codecs), stores: self.stores,
+            configuration: configuration.regionCache, maximumKeySize: configuration.raw.maximumKeySize, base: base,
+            clock: clock, random: random, logger: logger,
+            refresh: { [background] id in background.add(.refreshBuckets(id)) })
         self.sender = RegionRequestSender(
-            cache: cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs, clock: clock, random: random,
+            cache: cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs,
+            configuration: configuration.routing, clock: clock, random: random,
             interceptors: RPCInterceptorChain(configuration.interceptors), source: configuration.requestSource,
             logger: logger)
     }
@@ -80,7 +88,8 @@ final class ClientCore: Sendable {
     /// Does the background work until the task is cancelled or its service group shuts down; then closes the client.
     func run() async throws(TiKVError) {
         try await self.background.run(
-            self.lifecycle, self.stores, clock: self.clock, shutdownTimeout: self.configuration.shutdownTimeout)
+            self.lifecycle, self.stores, self.sender.cache, clock: self.clock,
+            shutdownTimeout: self.configuration.shutdownTimeout)
         await self.pd.shutdown()
     }
 }

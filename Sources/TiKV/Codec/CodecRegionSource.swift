@@ -8,16 +8,40 @@ struct CodecRegionSource: RegionSource {
     let source: any RegionSource
     let codecs: CodecSource
 
-    func region(for key: [UInt8], deadline: Deadline) async throws(PDError) -> RegionDescription? {
+    var hasFollowers: Bool { self.source.hasFollowers }
+
+    func currentClusterID() async -> UInt64? { await self.source.currentClusterID() }
+
+    func region(
+        for key: [UInt8], fromLeader: Bool, deadline: Deadline
+    ) async throws(PDError) -> RegionDescription? {
         let codec = try await self.codec(deadline)
         return try Self.decode(
-            try await self.source.region(for: codec.encodeRegionKey(key), deadline: deadline), codec)
+            try await self.source.region(
+                for: codec.encodeRegionKey(key), fromLeader: fromLeader, deadline: deadline), codec)
     }
 
-    func previousRegion(for key: [UInt8], deadline: Deadline) async throws(PDError) -> RegionDescription? {
+    func previousRegion(
+        for key: [UInt8], fromLeader: Bool, deadline: Deadline
+    ) async throws(PDError) -> RegionDescription? {
         let codec = try await self.codec(deadline)
         return try Self.decode(
-            try await self.source.previousRegion(for: codec.encodeRegionKey(key), deadline: deadline), codec)
+            try await self.source.previousRegion(
+                for: codec.encodeRegionKey(key), fromLeader: fromLeader, deadline: deadline), codec)
+    }
+
+    func region(id: UInt64, deadline: Deadline) async throws(PDError) -> RegionDescription? {
+        let codec = try await self.codec(deadline)
+        return try Self.decode(try await self.source.region(id: id, deadline: deadline), codec)
+    }
+
+    func batchScanRegions(
+        _ spans: [KeySpan], limit: Int, deadline: Deadline
+    ) async throws(PDError) -> [RegionDescription] {
+        let codec = try await self.codec(deadline)
+        let found = try await self.source.batchScanRegions(
+            spans.map { codec.encodeRegionRange($0) }, limit: limit, deadline: deadline)
+        return try Self.decode(found, codec)
     }
 
     func scanRegions(
@@ -25,6 +49,12 @@ struct CodecRegionSource: RegionSource {
     ) async throws(PDError) -> [RegionDescription] {
         let codec = try await self.codec(deadline)
         let found = try await self.source.scanRegions(codec.encodeRegionRange(span), limit: limit, deadline: deadline)
+        return try Self.decode(found, codec)
+    }
+
+    private static func decode(
+        _ found: [RegionDescription], _ codec: KeyCodec
+    ) throws(PDError) -> [RegionDescription] {
         guard codec.encodesRegionKeys else { return found }
         var decoded: [RegionDescription] = []
         for region in found {

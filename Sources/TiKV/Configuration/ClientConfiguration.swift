@@ -29,6 +29,8 @@ public struct ClientConfiguration: Sendable {
     public var connection: Connection
     /// What is remembered of where regions are.
     public var regionCache: RegionCache
+    /// Whom requests are sent to.
+    public var routing: Routing
     /// Raw key-value calls.
     public var raw: Raw
 
@@ -43,7 +45,7 @@ public struct ClientConfiguration: Sendable {
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5),
         apiVersion: APIVersion = .v1, keyspace: String? = nil, pd: PD = .init(), connection: Connection = .init(),
-        regionCache: RegionCache = .init(), raw: Raw = .init()
+        regionCache: RegionCache = .init(), routing: Routing = .init(), raw: Raw = .init()
     ) {
         self.requestTimeout = requestTimeout
         self.shutdownTimeout = shutdownTimeout
@@ -52,6 +54,7 @@ public struct ClientConfiguration: Sendable {
         self.pd = pd
         self.connection = connection
         self.regionCache = regionCache
+        self.routing = routing
         self.raw = raw
     }
 }
@@ -79,13 +82,36 @@ extension ClientConfiguration {
         /// Regions asked of PD at once where many keys or a range are looked up; default 128, at least 1.
         public var loadBatchSize: Int
 
+        /// The most regions that are remembered; default 1,000,000, 0 for no limit. Those that were not used for the
+        /// longest time go first.
+        public var maximumCount: Int
+
         /// Settings; what is not named has its default.
         public init(
-            timeToLive: Duration = .seconds(600), timeToLiveJitter: Duration = .seconds(60), loadBatchSize: Int = 128
+            timeToLive: Duration = .seconds(600), timeToLiveJitter: Duration = .seconds(60), loadBatchSize: Int = 128,
+            maximumCount: Int = 1_000_000
         ) {
             self.timeToLive = timeToLive
             self.timeToLiveJitter = timeToLiveJitter
             self.loadBatchSize = loadBatchSize
+            self.maximumCount = maximumCount
+        }
+    }
+
+    /// Whom requests are sent to.
+    public struct Routing: Sendable {
+        /// Whether a request for a leader whose store can't be reached is sent to another store, to be passed on; default
+        /// false. For networks in which the stores reach each other while a client reaches only some of them.
+        public var isForwardingEnabled: Bool
+
+        /// The most requests to one store that may be under way at once; one more fails at once with
+        /// ``TiKVError/Code/storeLimitReached``. Default 0, which is no limit.
+        public var maximumRequestsPerStore: Int
+
+        /// Settings; what is not named has its default.
+        public init(isForwardingEnabled: Bool = false, maximumRequestsPerStore: Int = 0) {
+            self.isForwardingEnabled = isForwardingEnabled
+            self.maximumRequestsPerStore = maximumRequestsPerStore
         }
     }
 

@@ -15,6 +15,7 @@ extension TiKVError {
             case regionUnavailable
             case storeUnreachable
             case serverIsBusy
+            case storeLimitReached
             case diskFull
             case recoveryInProgress
             case flashbackInProgress
@@ -67,6 +68,9 @@ extension TiKVError {
         public static var storeUnreachable: Code { Code(.storeUnreachable) }
         /// The store asked for patience for longer than the call had time.
         public static var serverIsBusy: Code { Code(.serverIsBusy) }
+        /// A store has as many requests of this client under way as it may have
+        /// (``ClientConfiguration/Routing/maximumRequestsPerStore``); nothing was sent.
+        public static var storeLimitReached: Code { Code(.storeLimitReached) }
         /// The store's disk was full until the deadline.
         public static var diskFull: Code { Code(.diskFull) }
         /// The region was being recovered until the deadline.

@@ -97,9 +97,9 @@ public struct TiKVError: Error, Sendable {
     public var isRetryable: Bool {
         guard !self.isOutcomeUnknown else { return false }
         switch self.code {
-        case .deadlineExceeded, .pdUnreachable, .regionUnavailable, .storeUnreachable, .serverIsBusy, .diskFull,
-            .recoveryInProgress, .writeConflict, .lockWaitTimeout, .keyIsLocked, .transactionRolledBack,
-            .commitTimestampLag:
+        case .deadlineExceeded, .pdUnreachable, .regionUnavailable, .storeUnreachable, .serverIsBusy,
+            .storeLimitReached, .diskFull, .recoveryInProgress, .writeConflict, .lockWaitTimeout, .keyIsLocked,
+            .transactionRolledBack, .commitTimestampLag:
             return true
         case .deadlock:
             return self.transaction?.deadlock?.isRetryable ?? true

@@ -9,8 +9,12 @@ enum LogKey: String {
     case attempt = "tikv.attempt"
     case backoff = "tikv.backoff"
     case call = "tikv.call"
+    case completed = "tikv.completed"
+    case failed = "tikv.failed"
     case delay = "tikv.delay"
     case error = "tikv.error"
+    case liveness = "tikv.liveness"
+    case reason = "tikv.reason"
     case region = "tikv.region"
     case store = "tikv.store"
 }

@@ -20,6 +20,20 @@ struct RegionSnapshot: Sendable {
         guard let region = candidate?.value, region.containsBefore(key) else { return nil }
         return region
     }
+
+    /// The regions that are known one after the other from a key on, up to the first gap or region that is not believed.
+    func run(from start: [UInt8], to end: [UInt8], limit: Int, now: ContinuousClock.Instant) -> [CachedRegion] {
+        var found: [CachedRegion] = []
+        var next = start
+        guard let first = self.regions.floor(start) else { return [] }
+        for (_, region) in self.regions.ascending(from: first.key) {
+            guard found.count < limit, region.contains(next), !region.isDead(at: now) else { break }
+            found.append(region)
+            next = region.endKey
+            if next.isEmpty || !end.isEmpty && KeyOrder.compare(end, next) <= 0 { break }
+        }
+        return found
+    }
 }
 
 /// What is known of the regions. No two of them overlap: what is put in pushes out what it overlaps, unless that is newer.
@@ -32,34 +46,45 @@ struct RegionMap: Sendable {
 
     private(set) var snapshot = RegionSnapshot()
     private var byID: [UInt64: CachedRegion] = [:]
+    /// Where the next round of collection, and the next choice of whom to push out, go on.
+    private var collectionCursor: [UInt8] = []
+    private var evictionCursor: [UInt8] = []
 
     var count: Int { self.byID.count }
 
     func region(id: UInt64) -> CachedRegion? { self.byID[id] }
 
-    mutating func insert(_ region: CachedRegion) -> Insertion {
+    /// - Parameter now: regions that nobody has asked for in their time don't stand in the way of older ones.
+    mutating func insert(_ region: CachedRegion, now: ContinuousClock.Instant) -> Insertion {
         var replaced = self.overlapping(region)
+        let first = replaced.first
         if let same = self.byID[region.id], !replaced.contains(where: { $0 === same }) { replaced.append(same) }
-        for known in replaced {
+        for known in replaced where !known.hasExpired(at: now) {
             // A split or merge raises the version beyond those of all regions involved, so that of two regions that
             // share keys the one of the higher version is the later.
             if known.epoch.version > region.epoch.version { return .stale }
             if known.id == region.id, region.epoch.isOlder(than: known.epoch) { return .stale }
         }
-        for known in replaced { self.drop(known) }
+        if let first { Self.inherit(from: first, to: region) }
+        for known in replaced {
+            // Whoever is about to use it learns that it is over; of the same epoch it may be as good.
+            if known.id != region.id || known.epoch != region.epoch { known.invalidate(.epochNotMatch) }
+            self.drop(known)
+        }
         self.snapshot.regions.updateValue(region, forKey: region.startKey)
         self.byID[region.id] = region
         return .inserted
     }
 
-    /// Puts a region in the place of another with the same range.
-    ///
-    /// - Returns: false where the other isn't there any more.
-    mutating func replace(_ region: CachedRegion, with successor: CachedRegion) -> Bool {
-        guard self.byID[region.id] === region else { return false }
-        self.snapshot.regions.updateValue(successor, forKey: successor.startKey)
-        self.byID[successor.id] = successor
-        return true
+    /// What is known of a region goes over to the one that takes its place.
+    private static func inherit(from old: CachedRegion, to region: CachedRegion) {
+        if let buckets = old.buckets { region.update(buckets) }
+        // Nobody led when the old one was asked, and what PD says may be as old: another peer may know better, and a group
+        // that sleeps is woken by it.
+        if old.invalidation == .noLeader {
+            let others = (1...region.replicas.count).map { (old.leaderIndex + $0) % region.replicas.count }
+            if let next = others.first(where: { region.replicas[$0].peer.canLead }) { region.switchLeader(to: next) }
+        }
     }
 
     /// Forgets a region; one that has taken its place stays.
@@ -67,6 +92,44 @@ struct RegionMap: Sendable {
         guard self.byID[region.id] === region else { return false }
         self.drop(region)
         return true
+    }
+
+    // MARK: - Keeping it small
+
+    /// Looks at the next few regions, drops those that are dead and reviews the others.
+    ///
+    /// - Returns: how many were dropped.
+    mutating func collect(_ count: Int, now: ContinuousClock.Instant) -> Int {
+        let (batch, cursor) = self.next(count, from: self.collectionCursor)
+        self.collectionCursor = cursor
+        let dead = batch.filter { $0.isDead(at: now) }
+        for region in dead { self.drop(region) }
+        for region in batch where !region.isDead(at: now) { region.review() }
+        return dead.count
+    }
+
+    /// Drops regions until no more than `limit` are left: of each few in the order of their keys, the one that was not used
+    /// for the longest time.
+    mutating func shrink(to limit: Int, now: ContinuousClock.Instant) {
+        while self.count > max(1, limit) {
+            let (sample, cursor) = self.next(Self.evictionSample, from: self.evictionCursor)
+            self.evictionCursor = cursor
+            let oldest = sample.min { $0.evictionRank(at: now) < $1.evictionRank(at: now) }
+            guard let oldest else { return }
+            self.drop(oldest)
+        }
+    }
+
+    private static let evictionSample = 8
+
+    /// The next regions from a key on, and the key to go on from; the beginning, where there are no more.
+    private func next(_ count: Int, from cursor: [UInt8]) -> (regions: [CachedRegion], cursor: [UInt8]) {
+        var found: [CachedRegion] = []
+        for (key, region) in self.snapshot.regions.ascending(from: cursor) {
+            guard found.count < count else { return (found, key) }
+            found.append(region)
+        }
+        return (found, [])
     }
 
     // MARK: - Private
@@ -84,7 +147,17 @@ struct RegionMap: Sendable {
     }
 
     private mutating func drop(_ region: CachedRegion) {
-        self.snapshot.regions.removeValue(forKey: region.startKey)
-        self.byID[region.id] = nil
+        // Another region may begin where this one did.
+        if self.snapshot.regions[region.startKey] === region {
+            self.snapshot.regions.removeValue(forKey: region.startKey)
+        }
+        if self.byID[region.id] === region { self.byID[region.id] = nil }
+    }
+}
+
+extension CachedRegion {
+    /// Dead ones first, then by when they would expire.
+    fileprivate func evictionRank(at now: ContinuousClock.Instant) -> Int64 {
+        self.isDead(at: now) ? .min : self.expiry(since: now)
     }
 }

@@ -41,4 +41,29 @@ extension RegionRequestSender {
             rest.start = region.endKey
         }
     }
+
+    /// The regions of many spans, which are sorted and apart from each other, each with its part of one of them. What is not
+    /// known is asked of PD all together.
+    func regions(
+        of spans: [KeySpan], _ call: inout RegionCall
+    ) async throws(TiKVError) -> [(region: CachedRegion, work: KeySpan)] {
+        let spans = spans.filter { $0.end.isEmpty || KeyOrder.isLess($0.start, $0.end) }
+        let now = self.clock.now
+        var unknown: [KeySpan] = []
+        for span in spans {
+            let known = self.cache.known(from: span.start, to: span.end, now: now)
+            unknown += KeySpan.rest(of: [span], after: known.last?.endKey ?? span.start)
+        }
+        if unknown.count > 1 {
+            do throws(TiKVError) {
+                try await self.cache.load(spans: unknown, deadline: call.deadline)
+            } catch {
+                throw call.failed(toAskPD: error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now))
+            }
+        }
+        // What PD did not tell is asked for again, span by span.
+        var pieces: [(region: CachedRegion, work: KeySpan)] = []
+        for span in spans { pieces += try await self.regions(of: span, &call) }
+        return pieces
+    }
 }

@@ -69,10 +69,4 @@ extension RegionRequestSender {
     private final class Sending: Sendable {
         let isUnsettled = Atomic(false)
     }
-
-    /// The label of a request to a replica of this kind.
-    func requestSource(replica: String = "leader", _ call: RegionCall) -> String {
-        let source = RequestSource.scoped?.label ?? self.source
-        return RequestSource.label(source, replica: replica, retryOf: call.sends > 1 ? "leader" : nil)
-    }
 }

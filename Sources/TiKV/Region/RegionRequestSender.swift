@@ -9,7 +9,8 @@ import TiKVTransport
 /// The one way by which requests go to regions: find the region, send to its leader, and where that goes wrong correct what
 /// is known, wait if need be, and send again, until there is an answer or the call's time is over.
 ///
-/// Decisions are made by `RegionErrorReaction`, `TransportErrorReaction` and `Backoff`; this carries them out.
+/// Whom to send to and how to go on are decisions of `ReplicaSelector`, `RegionErrorReaction`, `TransportErrorReaction` and
+/// `Backoff`; this carries them out.
 final class RegionRequestSender: Sendable {
     let cache: RegionCache
     let stores: StoreConnections
@@ -17,19 +18,28 @@ final class RegionRequestSender: Sendable {
     let codecs: CodecSource
     let clock: any TimeSource
     let random: @Sendable () -> Double
+    /// Picks among replicas that are as good, from 0 up to 1.
+    let choice: @Sendable () -> Double
+    let configuration: ClientConfiguration.Routing
     let logger: Logger
     /// Those that stand around every RPC of the client.
     let interceptors: RPCInterceptorChain
     /// What requests are made for, where their callers say nothing else.
     let source: String
+    /// The same for a leader that is asked first.
+    let leaderLabel: String
 
     init(
         cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, codecs: CodecSource,
-        clock: any TimeSource, random: @escaping @Sendable () -> Double, interceptors: RPCInterceptorChain = .init(),
-        source: RequestSource = .init(), logger: Logger
+        configuration: ClientConfiguration.Routing = .init(), clock: any TimeSource,
+        random: @escaping @Sendable () -> Double, choice: (@Sendable () -> Double)? = nil,
+        interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(), logger: Logger
     ) {
         self.interceptors = interceptors
         self.source = source.label
+        self.leaderLabel = RequestSource.label(source.label, replica: "leader", retryOf: nil)
+        self.choice = choice ?? random
+        self.configuration = configuration
         self.cache = cache
         self.stores = stores
         self.lifecycle = lifecycle
@@ -47,9 +57,10 @@ final class RegionRequestSender: Sendable {
     ///   again once it may have taken effect.
     func send<Request: RegionRequest, Response: RegionResponse>(
         _ method: RPCMethod<Request, Response>, _ request: Request, key: [UInt8], timeout: Duration, isWrite: Bool,
-        isRepeatable: Bool = true
+        isRepeatable: Bool = true, options: RequestOptions = .init()
     ) async throws(TiKVError) -> Response {
-        var call = try await self.begin(timeout: timeout, isWrite: isWrite, isRepeatable: isRepeatable)
+        var call = try await self.begin(
+            timeout: timeout, isWrite: isWrite, isRepeatable: isRepeatable, options: options)
         defer { self.lifecycle.end() }
         do throws(TiKVError) {
             var request = request
@@ -64,9 +75,10 @@ final class RegionRequestSender: Sendable {
 
     /// Begins a call, which must end with the lifecycle's `end()`: its time runs from here. Waits until the client runs.
     func begin(
-        timeout: Duration, isWrite: Bool, isRepeatable: Bool = true
+        timeout: Duration, isWrite: Bool, isRepeatable: Bool = true, options: RequestOptions = .init()
     ) async throws(TiKVError) -> RegionCall {
-        var call = RegionCall(deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite)
+        var call = RegionCall(
+            deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite, options: options)
         call.isRepeatable = isRepeatable
         try await self.lifecycle.begin(deadline: call.deadline)
         do throws(TiKVError) {
@@ -83,130 +95,57 @@ final class RegionRequestSender: Sendable {
     /// The region that holds a key.
     func locate(_ key: [UInt8], _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(containing: key, now: self.clock.now) { return region }
-        while true {
-            if let region = try await self.loaded(
-                &call,
-                { deadline async throws(TiKVError) in
-                    try await self.cache.load(containing: key, deadline: deadline)
-                })
-            {
-                return region
-            }
+        return try await self.loaded(&call) { deadline async throws(TiKVError) in
+            try await self.cache.load(containing: key, deadline: deadline)
         }
     }
 
     /// The region that holds the keys just before `key`; an empty key stands for the end of all keys.
     func locate(before key: [UInt8], _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(before: key, now: self.clock.now) { return region }
-        while true {
-            if let region = try await self.loaded(
-                &call,
-                { deadline async throws(TiKVError) in
-                    try await self.cache.load(before: key, deadline: deadline)
-                })
-            {
-                return region
-            }
+        return try await self.loaded(&call) { deadline async throws(TiKVError) in
+            try await self.cache.load(before: key, deadline: deadline)
+        }
+    }
+
+    /// The region with an id.
+    func locate(id: UInt64, _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
+        if let region = await self.cache.known(id: id, now: self.clock.now) { return region }
+        return try await self.loaded(&call) { deadline async throws(TiKVError) in
+            try await self.cache.load(id: id, deadline: deadline)
         }
     }
 
     /// The region that holds a span's start; where it isn't known, those after it are asked for at the same time.
     func locate(startOf span: KeySpan, _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(containing: span.start, now: self.clock.now) { return region }
-        while true {
-            if let region = try await self.loaded(
-                &call,
-                { deadline async throws(TiKVError) in
-                    try await self.cache.load(span: span, deadline: deadline)
-                    return self.cache.known(containing: span.start, now: self.clock.now)
-                })
-            {
-                return region
-            }
+        return try await self.loaded(&call) { deadline async throws(TiKVError) in
+            try await self.cache.load(span: span, deadline: deadline)
+            // One that should be loaded anew, and was not, will do.
+            let region = self.cache.usable(containing: span.start, now: self.clock.now)
+            return region.map { .region($0) } ?? .nothing(.unknown)
         }
     }
 
+    /// Asks until there is an answer.
     private func loaded(
-        _ call: inout RegionCall, _ load: (Deadline) async throws(TiKVError) -> CachedRegion?
-    ) async throws(TiKVError) -> CachedRegion? {
-        try self.check(call)
-        do throws(TiKVError) {
-            if let region = try await load(call.deadline) { return region }
-        } catch {
-            throw call.failed(toAskPD: error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now))
-        }
-        call.record(.regionUnavailable, "PD knows no region for the key")
-        try await self.wait(.regionMiss, &call)
-        return nil
-    }
-
-    // MARK: - Delivering
-
-    /// Sends a request to a region, and again as long as it is this region that it should go to. Its keys, and those of the
-    /// answer, are the application's.
-    ///
-    /// - Returns: nil where the request must be routed anew.
-    func deliver<Request: RegionRequest, Response: RegionResponse>(
-        _ method: RPCMethod<Request, Response>, _ request: inout Request, to region: CachedRegion,
-        _ call: inout RegionCall
-    ) async throws(TiKVError) -> Response? {
-        guard call.codec.changesKeys else { return try await self.transmit(method, &request, to: region, &call) }
-        var encoded = call.codec.encode(request)
-        return try await self.transmit(method, &encoded, to: region, &call)
-    }
-
-    /// The same, with the keys as the store knows them in the request, and the application's in the answer.
-    private func transmit<Request: RegionRequest, Response: RegionResponse>(
-        _ method: RPCMethod<Request, Response>, _ request: inout Request, to region: CachedRegion,
-        _ call: inout RegionCall
-    ) async throws(TiKVError) -> Response? {
-        var region = region
+        _ call: inout RegionCall, _ load: (Deadline) async throws(TiKVError) -> RegionCache.Found
+    ) async throws(TiKVError) -> CachedRegion {
         while true {
-            guard let store = try await self.store(of: region, &call) else { return nil }
-            let remaining = call.deadline.remaining(at: self.clock.now)
-            guard remaining > .zero else { throw call.expired() }
-            request.context = region.context
-            call.codec.stamp(&request.context)
-            if call.sends > 0 { request.context.isRetryRequest = true }
-            call.sends += 1
-            request.context.requestSource = self.requestSource(call)
-
-            let result = try await self.perform(
-                method, request, options: CallOptions(timeout: remaining), to: store, &call)
-            let next: CachedRegion?
-            switch result {
-            case .success(var response):
-                do throws(KeyCodecError) {
-                    try call.codec.decode(&response)
-                } catch {
-                    throw TiKVError(error)
-                }
-                guard response.hasRegionError else { return response }
-                next = try await self.react(to: response.regionError, from: store, region, &call)
-            case .failure(let error):
-                next = try await self.react(to: error, from: store, region, &call)
+            try self.check(call)
+            let found: RegionCache.Found
+            do throws(TiKVError) {
+                found = try await load(call.deadline)
+            } catch {
+                throw call.failed(toAskPD: error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now))
             }
-            guard let next else { return nil }
-            region = next
+            switch found {
+            case .region(let region): return region
+            case .nothing(let reason):
+                call.record(.regionUnavailable, reason.words)
+                try await self.wait(.regionMiss, &call)
+            }
         }
-    }
-
-    /// The store that a region's leader is on; nil where the request must be routed anew.
-    private func store(
-        of region: CachedRegion, _ call: inout RegionCall
-    ) async throws(TiKVError) -> StoreHandle? {
-        let id = region.leader.storeID
-        if let store = self.stores.known(id) { return store }
-        try self.check(call)
-        do throws(TiKVError) {
-            if let store = try await self.stores.resolve(id, deadline: call.deadline) { return store }
-        } catch {
-            throw call.failed(toAskPD: error, hasDeadlinePassed: call.deadline.hasPassed(at: self.clock.now))
-        }
-        call.record(.regionUnavailable, "store \(id), which should hold the region, is gone")
-        await self.cache.invalidate(region)
-        try await self.wait(.regionMiss, &call)
-        return nil
     }
 
     // MARK: - Waiting

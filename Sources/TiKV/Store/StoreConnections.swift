@@ -6,15 +6,22 @@ import Synchronization
 import TiKVPD
 import TiKVTransport
 
-/// Where each store is, and the connections to it.
+/// What is known of each store, and the connections to it.
 ///
 /// Like the region cache: changes go through the actor, what is known is read without entering it.
 actor StoreConnections {
-    /// The stores that are known.
-    private nonisolated let published = Mutex<[UInt64: StoreHandle]>([:])
+    /// All stores that were ever heard of.
+    private nonisolated let records = Mutex<[UInt64: StoreRecord]>([:])
     private nonisolated let resolutions: SingleFlight<UInt64, StoreHandle?, TiKVError>
     private nonisolated let source: any RegionSource
-    private nonisolated let logger: Logger
+    nonisolated let clock: any TimeSource
+    nonisolated let logger: Logger
+    /// Health checks under way, one for each store.
+    nonisolated let probes: SingleFlight<UInt64, StoreLiveness, TiKVError>
+    /// Is told of stores that answered to nothing: somebody must look after them until they answer again.
+    nonisolated let watch: @Sendable (UInt64) -> Void
+    /// Stores that somebody looks after already.
+    nonisolated let watched = Mutex<Set<UInt64>>([])
     private nonisolated let makeChannel: MakeChannel
     private nonisolated let retire: @Sendable (Int) -> Void
     private nonisolated let onHealth: @Sendable (StoreFeedback.Health) -> Void
@@ -35,13 +42,18 @@ actor StoreConnections {
     ///   - onHealth: is told of each report of a store's health that is newer than those before; must not wait.
     ///   - makeChannel: makes the connections to an address; must not connect by itself.
     ///   - retire: is told of connections that nobody needs any more: `closeRetired` them when their calls had their time.
+    ///   - watch: is told of stores that cannot be reached: `lookAfter` them.
     init(
         source: any RegionSource, clock: any TimeSource, logger: Logger,
         onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }, makeChannel: @escaping MakeChannel,
-        retire: @escaping @Sendable (Int) -> Void
+        retire: @escaping @Sendable (Int) -> Void,
+        watch: @escaping @Sendable (UInt64) -> Void = { _ in }
     ) {
         self.source = source
+        self.clock = clock
         self.logger = logger
+        self.watch = watch
+        self.probes = SingleFlight(clock: clock, isShared: { _ in true })
         self.makeChannel = makeChannel
         self.retire = retire
         self.onHealth = onHealth
@@ -49,9 +61,29 @@ actor StoreConnections {
             clock: clock, isShared: { !$0.isCallersOwn })
     }
 
+    /// The record of a store, which is there from the first question on.
+    nonisolated func record(_ id: UInt64) -> StoreRecord {
+        self.records.withLock { records in
+            if let known = records[id] { return known }
+            let record = StoreRecord(id: id)
+            records[id] = record
+            return record
+        }
+    }
+
+    /// All stores that were heard of, by id.
+    nonisolated var known: [StoreRecord] {
+        self.records.withLock { $0.values.sorted { $0.id < $1.id } }
+    }
+
+    /// The stores that have all of these labels, as far as they are known.
+    nonisolated func stores(matching labels: [String: String]) -> [StoreRecord] {
+        self.known.filter { $0.resolveState != .unresolved && !$0.resolveState.isGone && $0.matches(labels) }
+    }
+
     /// A store that is known.
     nonisolated func known(_ id: UInt64) -> StoreHandle? {
-        self.published.withLock { $0[id] }
+        self.record(id).handle
     }
 
     /// A store, asked of PD.
@@ -72,11 +104,14 @@ actor StoreConnections {
         throw TiKVError(.deadlineExceeded, "PD did not say in time where store \(id) is")
     }
 
-    /// Makes the store be asked of PD when next needed; its connections stay, in case its address does.
-    nonisolated func forget(_ handle: StoreHandle) {
-        self.published.withLock { handles in
-            if handles[handle.id] === handle { handles[handle.id] = nil }
+    /// Gives up the connections that a handle stands for, so that the next request connects anew: another store may be at
+    /// that address by now, or its name may lead elsewhere.
+    func reconnect(_ handle: StoreHandle) {
+        guard let channel = self.channels[handle.address], channel as AnyObject === handle.channel as AnyObject else {
+            return
         }
+        self.channels[handle.address] = nil
+        self.retireChannel(channel)
     }
 
     /// Closes retired connections; calls that are still on them fail.
@@ -97,15 +132,17 @@ actor StoreConnections {
                 group.addTask { await channel.shutdown(gracefully: nil) }
             }
         }
-        self.published.withLock { $0 = [:] }
+        self.records.withLock { $0 = [:] }
     }
 
     // MARK: - Private
 
     private func install(_ id: UInt64, _ store: StoreDescription?) throws(TiKVError) -> StoreHandle? {
         guard !self.isClosed else { throw TiKVError(.clientClosed, "the client is closed") }
+        let record = self.record(id)
         guard let store, store.state != .tombstone else {
             self.move(id, to: nil)
+            record.gone(isTombstone: store != nil)
             return nil
         }
         guard let address = PeerAddress(store.address) else {
@@ -113,13 +150,19 @@ actor StoreConnections {
                 .serverError, "PD gave an address for store \(id) that is none", detail: store.address)
         }
         self.move(id, to: address)
-        let reports = self.reports[address] ?? StoreReportBoard(onHealth: self.onHealth)
+        let reports = self.reports[address] ?? self.makeBoard()
         self.reports[address] = reports
         let channel = self.channels[address] ?? self.makeChannel(address) { reports.received($0) }
         self.channels[address] = channel
-        let handle = StoreHandle(id: id, address: address, channel: channel, reports: reports)
-        self.published.withLock { $0[id] = handle }
-        self.logger.log(.debug, "resolved a store", [.store: id, .address: address])
+        let handle: StoreHandle
+        if let last = record.lastHandle, last.address == address, last.channel as AnyObject === channel as AnyObject {
+            handle = last
+        } else {
+            handle = StoreHandle(id: id, address: address, channel: channel, reports: reports)
+        }
+        if record.resolved(handle, labels: store.labels) {
+            self.logger.log(.debug, "resolved a store", [.store: id, .address: address])
+        }
         return handle
     }
 
@@ -129,7 +172,18 @@ actor StoreConnections {
         self.addresses[id] = address
         guard let old, old != address, !self.addresses.values.contains(old) else { return }
         self.reports[old] = nil
-        guard let channel = self.channels.removeValue(forKey: old) else { return }
+        if let channel = self.channels.removeValue(forKey: old) { self.retireChannel(channel) }
+    }
+
+    /// Where the connections to an address leave what the store there says of itself.
+    private func makeBoard() -> StoreReportBoard {
+        StoreReportBoard { [weak self, onHealth] health in
+            self?.receive(storeID: health.storeID, score: health.slowScore, sequence: health.sequence)
+            onHealth(health)
+        }
+    }
+
+    private func retireChannel(_ channel: any RPCChannel) {
         self.lastRetired += 1
         self.retired[self.lastRetired] = channel
         self.retire(self.lastRetired)

@@ -47,7 +47,6 @@ struct RawFaultTests {
         Injected(name: "RecoveryInProgress", kind: .recoveryInProgress),
         Injected(name: "BucketVersionNotMatch", kind: .bucketVersionNotMatch(version: 2, keys: [])),
         Injected(name: "DiskFull", kind: .diskFull),
-        Injected(name: "UndeterminedResult", kind: .undeterminedResult),
         Injected(name: "a text", kind: .other("something of a later version")),
         Injected(name: "deadline", kind: .other("deadline is exceeded")),
     ]
@@ -110,6 +109,20 @@ struct RawFaultTests {
             #expect(error?.isOutcomeUnknown == false)
             #expect(cluster.requestCount("RawPut") == 1)
             try await client.put("a", value: "v")
+        }
+    }
+
+    @Test func anUndeterminedResultIsSaidSoOfWritesOnly() async throws {
+        try await TestCluster.withControl { client, cluster in
+            try await client.put("a", value: "1")
+            cluster.inject(.regionError(.undeterminedResult), into: .init(rpc: "RawPut"))
+            let error = await failure { try await client.put("a", value: "2") }
+            #expect(error?.code == .undetermined)
+            #expect(error?.isOutcomeUnknown == true)
+            #expect(cluster.requestCount("RawPut") == 2)
+            let fault = cluster.inject(.regionError(.undeterminedResult), into: .init(rpc: "RawGet"))
+            #expect(try await client.get("a") == "1")
+            #expect(cluster.remove(fault) == nil)
         }
     }
 

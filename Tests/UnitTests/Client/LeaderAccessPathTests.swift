@@ -38,14 +38,17 @@ import TiKVTransport
         Path(name: "#07", answers: [.leader(3)], stores: [1, 3], waits: []),
         Path(name: "#08", answers: [.leader(3), .busy], stores: [1, 3, 3], waits: [1500]),
         Path(name: "#09", answers: [.timeout], stores: [1, 2], waits: [75]),
-        // A region that sleeps until somebody asks each of its peers.
+        // A region that sleeps until somebody asks each of its peers; then PD is asked, after a wait.
         Path(
-            name: "hibernating", answers: [.noLeader, .noLeader, .noLeader], stores: [1, 2, 3, 1], waits: [2, 4, 8]),
+            name: "hibernating", answers: [.noLeader, .noLeader, .noLeader], stores: [1, 2, 3, 1],
+            waits: [2, 4, 8, 2]),
     ]
 
     /// Whichever store is asked gives the next of these answers, and after the last one the value.
     private func play(_ answers: [Answer], on harness: PipelineHarness) {
         let rest = Mutex(answers)
+        // A store that does not answer in time answers to no health check either.
+        if answers.contains(where: { if case .timeout = $0 { true } else { false } }) { harness.setDead("store1") }
         let handler: PipelineHarness.Handler = { _ throws(RPCError) in
             switch rest.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) {
             case nil: return PipelineHarness.value("v")

@@ -18,7 +18,7 @@ import TiKVPD
                     RegionDescription(
                         id: UInt64(index) + 1, startKey: bounds.0, endKey: bounds.1,
                         epoch: RegionEpoch(confVer: 1, version: 1), peers: [PeerDescription(id: 1, storeID: 1)]),
-                    now: .now, timeToLive: .seconds(1)))
+                    stores: { StoreRecord(id: $0) }, now: .now, timeToLive: .seconds(1)))
         }
     }
 

@@ -16,7 +16,8 @@ import TiKVPD
             CachedRegion(
                 RegionDescription(
                     id: 1, startKey: start, endKey: end, epoch: RegionEpoch(confVer: 1, version: 1),
-                    peers: [PeerDescription(id: 1, storeID: 1)]), now: .now, timeToLive: .seconds(1)))
+                    peers: [PeerDescription(id: 1, storeID: 1)]), stores: { StoreRecord(id: $0) }, now: .now,
+                timeToLive: .seconds(1)))
     }
 
     /// What a store would answer.

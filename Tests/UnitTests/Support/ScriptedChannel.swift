@@ -10,13 +10,17 @@ import TiKVTransport
 /// A peer whose answers a test makes up.
 final class ScriptedChannel: RPCChannel {
     typealias Handler = @Sendable (_ call: String, _ request: any Message) async throws(RPCError) -> any Message
+    typealias FullHandler =
+        @Sendable (_ call: String, _ request: any Message, _ options: CallOptions) async throws(RPCError) -> any Message
 
-    private let handler: Handler
-    private let onOptions: @Sendable (CallOptions) -> Void
+    private let handler: FullHandler
     private let log = Mutex<(calls: [String], isShutDown: Bool)>(([], false))
 
-    init(onOptions: @escaping @Sendable (CallOptions) -> Void = { _ in }, _ handler: @escaping Handler) {
-        self.onOptions = onOptions
+    init(_ handler: @escaping Handler) {
+        self.handler = { call, request, _ throws(RPCError) in try await handler(call, request) }
+    }
+
+    init(_ handler: @escaping FullHandler) {
         self.handler = handler
     }
 
@@ -29,8 +33,7 @@ final class ScriptedChannel: RPCChannel {
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
     ) async throws(RPCError) -> Response {
         self.log.withLock { $0.calls.append(method.name) }
-        self.onOptions(options)
-        guard let response = try await self.handler(method.name, request) as? Response else {
+        guard let response = try await self.handler(method.name, request, options) as? Response else {
             throw RPCError(.unimplemented, "the script has no such answer", delivery: .answered)
         }
         return response

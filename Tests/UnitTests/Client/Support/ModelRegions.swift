@@ -13,6 +13,9 @@ final class ModelRegions: RegionSource {
         var regions: [RegionDescription] = []
         var stores: [UInt64: StoreDescription] = [:]
         var failure: PDError?
+        var clusterID: UInt64 = 7
+        /// What PD's followers say, where it is not what the leader says.
+        var late: [RegionDescription]?
         /// What happens while PD is asked.
         var onQuestion: (@Sendable () -> Void)?
         /// What was asked, in order.
@@ -46,15 +49,41 @@ final class ModelRegions: RegionSource {
         return answer
     }
 
-    func region(for key: [UInt8], deadline: Deadline) async throws(PDError) -> RegionDescription? {
+    var hasFollowers: Bool { self.state.withLock { $0.late != nil } }
+
+    func currentClusterID() async -> UInt64? { self.state.withLock { $0.clusterID } }
+
+    func region(
+        for key: [UInt8], fromLeader: Bool, deadline: Deadline
+    ) async throws(PDError) -> RegionDescription? {
         try self.ask("region") { state in
-            state.regions.first {
+            ((fromLeader ? nil : state.late) ?? state.regions).first {
                 !KeyOrder.isLess(key, $0.startKey) && ($0.endKey.isEmpty || KeyOrder.isLess(key, $0.endKey))
             }
         }
     }
 
-    func previousRegion(for key: [UInt8], deadline: Deadline) async throws(PDError) -> RegionDescription? {
+    func region(id: UInt64, deadline: Deadline) async throws(PDError) -> RegionDescription? {
+        try self.ask("id \(id)") { state in state.regions.first { $0.id == id } }
+    }
+
+    func batchScanRegions(
+        _ spans: [KeySpan], limit: Int, deadline: Deadline
+    ) async throws(PDError) -> [RegionDescription] {
+        try self.ask("batch \(spans.count)") { state in
+            Array(
+                state.regions.filter { region in
+                    spans.contains { span in
+                        (span.end.isEmpty || KeyOrder.isLess(region.startKey, span.end))
+                            && (region.endKey.isEmpty || KeyOrder.isLess(span.start, region.endKey))
+                    }
+                }.prefix(limit))
+        }
+    }
+
+    func previousRegion(
+        for key: [UInt8], fromLeader: Bool, deadline: Deadline
+    ) async throws(PDError) -> RegionDescription? {
         try self.ask("previous") { state in
             state.regions.last { !$0.endKey.isEmpty && !KeyOrder.isLess(key, $0.endKey) }
         }

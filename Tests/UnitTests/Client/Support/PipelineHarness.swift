@@ -30,13 +30,23 @@ final class PipelineHarness: Sendable {
         let retired = Mutex(0)
         let channels = Mutex<[String: ScriptedChannel]>([:])
         let feedback = Mutex<[String: @Sendable (StoreFeedback) -> Void]>([:])
+        /// Hosts that answer to no health check, though they may have a handler.
+        let dead = Mutex<Set<String>>([])
+        let probes = Mutex<[String]>([])
 
         func channel(
             _ address: PeerAddress, feedback: @escaping @Sendable (StoreFeedback) -> Void
         ) -> any RPCChannel {
             self.feedback.withLock { $0[address.host] = feedback }
-            let channel = ScriptedChannel(onOptions: { options in self.options.withLock { $0.append(options) } }) {
-                _, request throws(RPCError) in
+            let channel = ScriptedChannel { call, request, options throws(RPCError) in
+                if call == HealthRPC.check.name {
+                    self.probes.withLock { $0.append(address.host) }
+                    guard self.handlers.withLock({ $0[address.host] }) != nil,
+                        !self.dead.withLock({ $0.contains(address.host) })
+                    else { throw RPCError(.unavailable, "connection refused", delivery: .notSent) }
+                    return HealthRPC.Response(HealthRPC.serving)
+                }
+                self.options.withLock { $0.append(options) }
                 self.requests.withLock { $0.append((address.host, request)) }
                 guard let handler = self.handlers.withLock({ $0[address.host] }) else {
                     throw RPCError(.unavailable, "connection refused", delivery: .notSent)
@@ -50,8 +60,8 @@ final class PipelineHarness: Sendable {
 
     init(
         _ regions: [RegionDescription], jumps: Bool = true, runs: Bool = true,
-        configuration: ClientConfiguration.RegionCache = .init(), codec: KeyCodec = .v1(.raw),
-        interceptors: [any RPCInterceptor] = [], source: RequestSource = .init(),
+        configuration: ClientConfiguration.RegionCache = .init(), routing: ClientConfiguration.Routing = .init(),
+        codec: KeyCodec = .v1(.raw), interceptors: [any RPCInterceptor] = [], source: RequestSource = .init(),
         onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }
     ) {
         let clock = VirtualClock(jumps: jumps)
@@ -62,10 +72,6 @@ final class PipelineHarness: Sendable {
         self.regions = ModelRegions(regions)
         self.lifecycle = ClientLifecycle(clock: clock)
         let codecs = CodecSource(codec, clock: clock)
-        self.cache = RegionCache(
-            source: CodecRegionSource(source: self.regions, codecs: codecs), configuration: configuration,
-            maximumKeySize: 16, clock: clock, random: { 0.5 },
-            logger: logger)
         self.stores = StoreConnections(
             source: self.regions, clock: clock, logger: logger, onHealth: onHealth,
             makeChannel: { script.channel($0, feedback: $1) },
@@ -73,9 +79,15 @@ final class PipelineHarness: Sendable {
                 script.retired.withLock { $0 += 1 }
                 background.add(.closeRetired(number))
             })
+        self.cache = RegionCache(
+            source: CodecRegionSource(source: self.regions, codecs: codecs), stores: self.stores,
+            configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 }, logger: logger,
+            refresh: { [background] id in background.add(.refreshBuckets(id)) })
+        // Of several that are as good, the first.
         self.sender = RegionRequestSender(
-            cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs, clock: clock,
-            random: { 0.5 }, interceptors: RPCInterceptorChain(interceptors), source: source, logger: logger)
+            cache: self.cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs, configuration: routing,
+            clock: clock, random: { 0.5 }, choice: { 0 }, interceptors: RPCInterceptorChain(interceptors),
+            source: source, logger: logger)
         if runs { try? self.lifecycle.start() }
     }
 
@@ -83,6 +95,14 @@ final class PipelineHarness: Sendable {
     func on(_ host: String, _ handler: Handler?) {
         self.script.handlers.withLock { $0[host] = handler }
     }
+
+    /// Whether the store at this host answers to health checks; those without a handler don't.
+    func setDead(_ host: String, _ isDead: Bool = true) {
+        self.script.dead.withLock { if isDead { $0.insert(host) } else { $0.remove(host) } }
+    }
+
+    /// Whom health checks went to so far.
+    var probes: [String] { self.script.probes.withLock { $0 } }
 
     /// Whom requests went to so far, in order.
     var hosts: [String] { self.script.requests.withLock { $0.map(\.host) } }
@@ -104,11 +124,13 @@ final class PipelineHarness: Sendable {
 
     // MARK: - Calls
 
-    func get(_ key: String = "k", timeout: Duration = .seconds(20)) async throws(TiKVError) -> Kvrpcpb_RawGetResponse {
+    func get(
+        _ key: String = "k", timeout: Duration = .seconds(20), options: RequestOptions = .init()
+    ) async throws(TiKVError) -> Kvrpcpb_RawGetResponse {
         var request = Kvrpcpb_RawGetRequest()
         request.key.append(contentsOf: key.utf8)
         return try await self.sender.send(
-            TikvpbTikvRPC.rawGet, request, key: Array(key.utf8), timeout: timeout, isWrite: false)
+            TikvpbTikvRPC.rawGet, request, key: Array(key.utf8), timeout: timeout, isWrite: false, options: options)
     }
 
     func put(_ key: String = "k", timeout: Duration = .seconds(20)) async throws(TiKVError) {
