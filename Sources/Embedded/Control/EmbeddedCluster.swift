@@ -100,16 +100,20 @@ public final class EmbeddedCluster: Sendable {
         guard isFirst else { return }
         await withGracefulShutdownHandler {
             await withTaskCancellationHandler {
-                await withDiscardingTaskGroup { group in
-                    for await running in self.toServe {
-                        group.addTask { await self.serve(running) }
+                await withTaskGroup(of: Void.self) { timers in
+                    timers.addTask { await self.model.endLockWaitsInTime() }
+                    await withDiscardingTaskGroup { group in
+                        for await running in self.toServe {
+                            group.addTask { await self.serve(running) }
+                        }
+                        // The stream has ended, or the task is cancelled and the stream has not given all that it had.
+                        // Ports are closed when the servers' own run() has returned, so those that never ran do so now.
+                        self.shutdown()
+                        for running in self.servers.withLock({ $0.unfinished }) {
+                            group.addTask { await self.serve(running) }
+                        }
                     }
-                    // The stream has ended, or the task is cancelled and the stream has not given all that it had. Ports
-                    // are closed when the servers' own run() has returned, so those that never ran do so now.
-                    self.shutdown()
-                    for running in self.servers.withLock({ $0.unfinished }) {
-                        group.addTask { await self.serve(running) }
-                    }
+                    timers.cancelAll()
                 }
             } onCancel: {
                 self.shutdown()
