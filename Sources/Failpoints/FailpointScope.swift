@@ -237,7 +237,9 @@ package final class FailpointScope: Sendable {
             guard let failpoint = Failpoint.allCases.first(where: { "\($0)" == name }) else {
                 throw .unknownName(name)
             }
-            guard pieces.count == 2 else { throw .syntax(String(part), offset: part.count, "expected '=' and an action") }
+            guard pieces.count == 2 else {
+                throw .syntax(String(part), offset: part.count, "expected '=' and an action")
+            }
             _ = try FailpointPlan(String(pieces[1]))
             found.append((failpoint, String(pieces[1])))
         }

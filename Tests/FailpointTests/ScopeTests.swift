@@ -13,7 +13,8 @@ import TiKVFailpoints
     }
 
     @Test func actionsHappenInTheScopeAndEndWithIt() async throws {
-        try await FailpointScope.withActive([.beforeCommit: "1*return(\"fail\")->off", .txnScope: "return(bj)"]) { scope in
+        try await FailpointScope.withActive([.beforeCommit: "1*return(\"fail\")->off", .txnScope: "return(bj)"]) {
+            scope in
             let first = try await Failpoint.beforeCommit.evaluate()
             let second = try await Failpoint.beforeCommit.evaluate()
             #expect(first?.text == "fail")

@@ -113,11 +113,13 @@ import Foundation
         // With the client's timestamp the key did not exist; it has to look again, not to give up.
         #expect(
             conflictReason {
-                try self.mvcc.lock("k", start: 5, forUpdateTS: 15, mustNotExist: true, change: { $0.allowsConflict = true })
+                try self.mvcc.lock(
+                    "k", start: 5, forUpdateTS: 15, mustNotExist: true, change: { $0.allowsConflict = true })
             } == .pessimisticRetry)
         #expect(
             caseName {
-                try self.mvcc.lock("k", start: 5, forUpdateTS: 25, mustNotExist: true, change: { $0.allowsConflict = true })
+                try self.mvcc.lock(
+                    "k", start: 5, forUpdateTS: 25, mustNotExist: true, change: { $0.allowsConflict = true })
             } == "alreadyExist")
     }
 
@@ -184,7 +186,8 @@ import Foundation
             try self.mvcc.lock("k", primary: "p\(start)", start: start, forUpdateTS: start, isShared: true)
         }
         #expect(
-            caseName { try self.mvcc.prewrite("k", "v", primary: "p5", at: 5, forUpdateTS: 5, action: .check) } == "other")
+            caseName { try self.mvcc.prewrite("k", "v", primary: "p5", at: 5, forUpdateTS: 5, action: .check) }
+                == "other")
         for start: UInt64 in [5, 6] {
             try self.mvcc.prewrite(
                 "k", nil, primary: "p\(start)", at: start, forUpdateTS: start, action: .check, kind: .sharedLock)

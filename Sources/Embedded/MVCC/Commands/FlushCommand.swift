@@ -37,7 +37,9 @@ struct FlushCommand: Sendable {
                     _ = try PrewriteCommand.committedBefore(mutation.key, &txn, reader, or: error)
                     return []
                 case .keyIsLocked:
-                    if (try? PrewriteCommand.committedBefore(mutation.key, &txn, reader, or: error)) != nil { return [] }
+                    if (try? PrewriteCommand.committedBefore(mutation.key, &txn, reader, or: error)) != nil {
+                        return []
+                    }
                     locks.append(error)
                 case .assertionFailed:
                     if assertionFailure == nil { assertionFailure = error }

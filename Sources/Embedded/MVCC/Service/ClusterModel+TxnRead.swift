@@ -1,8 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-import TiKVOrderedMap
 import SwiftProtobuf
+import TiKVOrderedMap
 import TiKVProto
 
 #if canImport(FoundationEssentials)
