@@ -82,7 +82,7 @@ struct PrewriteAction {
             switch self.properties.commitKind {
             case .twoPhase: return 0
             // It leaves nothing that readers could miss, so that they do not matter.
-            case .onePhase, .async: return max(self.properties.minCommitTS, self.properties.startTS + 1)
+            case .onePhase, .async: return max(self.properties.minCommitTS, self.properties.startTS.next)
             }
         }
         let isNew = self.mutation.pessimisticAction != .check || isAmended
@@ -283,7 +283,7 @@ struct PrewriteAction {
         if lock.usesAsyncCommit || triesOnePhase {
             // Above all that was read here, so that no reader can have missed the commit.
             minCommitTS = max(maxTS, lock.startTS, self.properties.forUpdateTS)
-            minCommitTS = max(lock.minCommitTS, minCommitTS == .max ? .max : minCommitTS + 1)
+            minCommitTS = max(lock.minCommitTS, minCommitTS.next)
             if maxCommitTS != 0 && minCommitTS > maxCommitTS {
                 failure = .commitTSTooLarge(
                     startTS: lock.startTS, minCommitTS: minCommitTS, maxCommitTS: maxCommitTS)

@@ -23,7 +23,7 @@ struct FlushCommand: Sendable {
             startTS: self.startTS, primary: self.primary, lockTTL: self.lockTTL,
             // How large the transaction will be nobody knows, and nobody shall take it for a small one.
             txnSize: .max, forUpdateTS: 0, skipsConstraintCheck: false, commitKind: .twoPhase,
-            minCommitTS: self.startTS + 1, isRetry: self.isRetry, assertionLevel: self.assertionLevel,
+            minCommitTS: self.startTS.next, isRetry: self.isRetry, assertionLevel: self.assertionLevel,
             txnSource: self.txnSource, generation: self.generation)
         var locks: [MVCCError] = []
         var assertionFailure: MVCCError?

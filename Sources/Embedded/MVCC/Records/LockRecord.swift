@@ -116,4 +116,7 @@ struct LockDescription: Hashable, Sendable {
 extension UInt64 {
     /// The milliseconds of a timestamp.
     var physicalPart: UInt64 { self >> 18 }
+
+    /// The timestamp after this one; there is none after the last.
+    var next: UInt64 { self == .max ? .max : self + 1 }
 }

@@ -49,9 +49,11 @@ extension ClusterModel {
     mutating func safeTS(on storeID: UInt64, milliseconds: UInt64) -> UInt64 {
         if let held = self.heldSafeTS[storeID] ?? self.heldSafeTS[0] { return held }
         let now = milliseconds + self.clockOffsetMilliseconds
-        var safeTS = (now << TimestampOracle.logicalBits) - 1
+        var safeTS = now << TimestampOracle.logicalBits
         for (_, lock) in self.transactions.engine.store.locks(in: EncodedRange()) {
-            for record in lock.records where !record.isPessimistic { safeTS = min(safeTS, record.startTS - 1) }
+            for record in lock.records where !record.isPessimistic && record.startTS > 0 {
+                safeTS = min(safeTS, record.startTS - 1)
+            }
         }
         // Nobody who makes a timestamp up may go below what has been promised.
         self.transactions.raiseMaxTS(to: safeTS)
