@@ -168,6 +168,26 @@ import Foundation
             }?.abort.contains("ApiVersionNotMatched") == true)
     }
 
+    /// A store of API V2 takes transactional keys in version V2, and TiDB's in version V1.
+    @Test(arguments: [
+        (Kvrpcpb_APIVersion.v2, "x\0\0\u{1}k", true), (.v2, "rk", false), (.v1, "tk", true), (.v1, "xk", false),
+    ])
+    func keysBelongToTheirPartOfAPIV2(version: Kvrpcpb_APIVersion, key: String, isTaken: Bool) throws {
+        var model = ClusterModel(
+            cluster: ClusterState(storeCount: 1, replicaCount: 1, splitKeys: []), clusterID: 5, apiVersion: .v2)
+        let region = model.cluster.regions[0]
+        let request = Kvrpcpb_GetRequest.with {
+            $0.context.regionID = region.id
+            $0.context.regionEpoch = region.epoch.proto
+            $0.context.peer = region.peers[0].proto
+            $0.context.apiVersion = version
+            $0.key = Data(key.utf8)
+        }
+        let error = self.keyError { try model.txnGet(request, on: 1, milliseconds: 1) }
+        #expect((error == nil) == isTaken)
+        if let error { #expect(error.abort.contains("InvalidKeyMode")) }
+    }
+
     // MARK: - Requests that make no sense
 
     @Test mutating func strangeRequestsAreAnsweredAndHarmNothing() throws {

@@ -20,25 +20,6 @@ struct TxnKey: Hashable, Sendable {
     }
 }
 
-extension MemComparable {
-    /// The key that was encoded; nil where these bytes are no whole encoding.
-    static func decode(_ bytes: [UInt8]) -> [UInt8]? {
-        var key: [UInt8] = []
-        key.reserveCapacity(bytes.count / 9 * 8)
-        var start = 0
-        while start + 9 <= bytes.count {
-            let padding = 255 - Int(bytes[start + 8])
-            guard padding <= 8 else { return nil }
-            let group = bytes[start..<start + 8]
-            guard group.suffix(padding).allSatisfy({ $0 == 0 }) else { return nil }
-            key.append(contentsOf: group.prefix(8 - padding))
-            start += 9
-            if padding > 0 { return start == bytes.count ? key : nil }
-        }
-        return nil
-    }
-}
-
 /// The keys under which versions are stored: the encoded key and behind it the timestamp, inverted so that the newest
 /// version comes first.
 enum VersionKey {

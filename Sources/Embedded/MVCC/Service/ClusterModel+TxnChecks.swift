@@ -69,10 +69,10 @@ extension ClusterModel {
     ) throws(TxnFailure) {
         let storage = self.apiVersion.name
         let prefixes: [UInt8]
-        switch (storage, context.apiVersion) {
-        case ("V1", .v1): return
-        case ("V2", .v1): prefixes = [UInt8(ascii: "m"), UInt8(ascii: "t")]
-        case ("V2", .v2): prefixes = [UInt8(ascii: "x")]
+        switch (self.apiVersion.kind, context.apiVersion) {
+        case (.v1, .v1): return
+        case (.v2, .v1): prefixes = [UInt8(ascii: "m"), UInt8(ascii: "t")]
+        case (.v2, .v2): prefixes = [UInt8(ascii: "x")]
         default:
             throw .key(
                 .apiVersionNotMatched(command: command, storage: storage, request: context.apiVersion.tikvName))
@@ -124,17 +124,5 @@ extension RegionState {
                 .invalidRequestRange(start: start, end: end, lowerBound: self.startKey, upperBound: self.endKey))
         }
         return EncodedRange(start: start ?? [], end: end).clamped(start: self.startKey, end: self.endKey)
-    }
-}
-
-extension Kvrpcpb_APIVersion {
-    fileprivate var tikvName: String {
-        switch self {
-        case .v1: "V1"
-        case .v1Ttl: "V1ttl"
-        case .v2: "V2"
-        case .v3: "V3"
-        case .UNRECOGNIZED(let number): "\(number)"
-        }
     }
 }
