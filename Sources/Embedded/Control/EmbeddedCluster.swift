@@ -51,6 +51,10 @@ public final class EmbeddedCluster: Sendable {
             apiVersion: configuration.apiVersion, pdScheme: configuration.tls == nil ? "http" : "https")
         model.coprocessorPlugins = configuration.coprocessorPlugins
         self.model = SharedModel(model)
+        let (seconds, attoseconds) = configuration.lockWaitTimeout.components
+        // No more than some thirty years, so that a deadline is a number too.
+        let milliseconds = min(max(0, seconds), 1_000_000_000) * 1000 + max(0, attoseconds) / 1_000_000_000_000_000
+        self.model.withLock { $0.transactions.waitLimit = UInt64(milliseconds) }
         (self.toServe, self.toServeContinuation) = AsyncStream.makeStream(of: RunningServer.self)
     }
 

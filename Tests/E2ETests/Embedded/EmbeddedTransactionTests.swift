@@ -16,7 +16,8 @@ import Foundation
 /// The transactional API of the embedded stores over the network, and the control handle's part of it. What the commands
 /// do is tested without sockets, and by clients of others.
 @Suite struct EmbeddedTransactionTests {
-    private static let configuration = EmbeddedCluster.Configuration(storeCount: 3)
+    /// Requests wait for locks until something happens.
+    private static let configuration = EmbeddedCluster.Configuration(storeCount: 3, lockWaitTimeout: .seconds(300))
 
     private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
@@ -185,7 +186,7 @@ import Foundation
     }
 
     @Test func aWaitEndsInTime() async throws {
-        try await EmbeddedHarness.with(Self.configuration) { harness in
+        try await EmbeddedHarness.with(.init(lockWaitTimeout: .milliseconds(50))) { harness in
             _ = try await self.lock(harness, "k", start: 10)
             // Nothing else happens: only the time ends it.
             let response = try await self.lock(harness, "k", start: 20)

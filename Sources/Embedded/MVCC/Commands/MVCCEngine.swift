@@ -39,7 +39,7 @@ struct MVCCEngine: Sendable {
         var txn = MVCCTxn(startTS: startTS)
         var maxTS = self.maxTS
         // Reads count even where the command fails after them.
-        defer { self.maxTS = maxTS }
+        defer { self.raiseMaxTS(to: maxTS) }
         let value = try body(&txn, self.reader(startTS), &maxTS)
         for change in txn.changes { self.store.apply(change) }
         return CommandOutcome(value: value, released: txn.released, acquired: txn.acquired)

@@ -39,8 +39,8 @@ struct TxnStorage: Sendable {
     private var finished: [(token: LockWaitToken, result: LockResult)] = []
     private var nextToken: UInt64 = 1
 
-    /// TiKV's default for how long a request waits that names no time, and the most for those that do, in milliseconds.
-    static let defaultWaitTimeout: UInt64 = 1000
+    /// How long a request waits that names no time, and the most for those that do, in milliseconds. TiKV's default.
+    var waitLimit: UInt64 = 1000
 
     // MARK: - Commands
 
@@ -76,8 +76,7 @@ struct TxnStorage: Sendable {
             guard waitTimeout >= 0 else {
                 return .finished(LockResult(.key(.keyIsLocked(lock)), isPerKey: isPerKey))
             }
-            let limit = Self.defaultWaitTimeout
-            let timeout = waitTimeout == 0 ? limit : min(UInt64(waitTimeout), limit)
+            let timeout = waitTimeout == 0 ? self.waitLimit : min(UInt64(waitTimeout), self.waitLimit)
             var waiter = LockWaiter(
                 token: LockWaitToken(number: self.nextToken), item: item, parameters: command.parameters,
                 origin: origin, lock: lock, deadline: now + timeout)
