@@ -1,9 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-/// Named places where a test makes the client fail. There is none yet.
-///
-/// They exist in builds with `-Xswiftc -DFAILPOINTS` only; in all others a call to one compiles to nothing.
+/// What is the same for all failpoints.
 package enum Failpoints {
     /// Whether this build has them.
     package static var areCompiledIn: Bool {

@@ -116,7 +116,7 @@ def proto(tmp_path_factory):
     arguments = ["protoc", f"-I{schema}", f"--python_out={target}", f"--grpc_python_out={target}", *files]
     assert grpc_tools.protoc.main(arguments) == 0
     sys.path.insert(0, str(target))
-    names = ["pdpb_pb2", "pdpb_pb2_grpc", "tikvpb_pb2_grpc", "kvrpcpb_pb2", "metapb_pb2", "errorpb_pb2"]
+    names = ["pdpb_pb2", "pdpb_pb2_grpc", "tikvpb_pb2", "tikvpb_pb2_grpc", "kvrpcpb_pb2", "metapb_pb2", "errorpb_pb2"]
     return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
 
 
@@ -178,5 +178,26 @@ class Cluster:
 @pytest.fixture
 def cluster(proto, playground, ours):
     cluster = Cluster(proto, playground.pd)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def txn_playground(proto):
+    """A playground whose regions are cut where transactional keys are, which are encoded."""
+    playground = Playground("--stores", "3")
+    cluster = Cluster(proto, playground.pd)
+    context, store = cluster.context(b"")
+    request = proto.kvrpcpb_pb2.SplitRegionRequest(context=context, split_keys=SPLIT_KEYS)
+    assert len(store.SplitRegion(request, timeout=10).regions) == len(SPLIT_KEYS) + 1
+    cluster.close()
+    yield playground
+    assert playground.process.poll() is None, "the playground died during the tests"
+    assert playground.stop() == (0, "")
+
+
+@pytest.fixture
+def txn_cluster(proto, txn_playground):
+    cluster = Cluster(proto, txn_playground.pd)
     yield cluster
     cluster.close()

@@ -9,6 +9,7 @@ struct ClusterModel: Sendable {
 
     var cluster: ClusterState
     var engine = RawEngine()
+    var transactions = TxnStorage()
     var oracle = TimestampOracle()
     var faults = FaultPlan()
     var counters = RequestCounters()
@@ -27,6 +28,8 @@ struct ClusterModel: Sendable {
     /// What a test added to the clock.
     var clockOffsetMilliseconds: UInt64 = 0
     var gcSafePoint: UInt64 = 0
+    /// Timestamps that a test holds the replicas of a store back at; 0 stands for all stores.
+    var heldSafeTS: [UInt64: UInt64] = [:]
     /// Regions that someone asked PD to scatter.
     var scatteredRegions: Set<UInt64> = []
 

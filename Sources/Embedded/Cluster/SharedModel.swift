@@ -15,8 +15,15 @@ final class SharedModel: Sendable {
     /// Unix time in milliseconds.
     private let clock: @Sendable () -> UInt64
     private let hasTTL: Bool
+    /// Those who wait for locks, and their time.
+    let lockWaits = LockWaits()
+    let waitClock: any WaitClock
 
-    init(_ model: sending ClusterModel, clock: @escaping @Sendable () -> UInt64 = SharedModel.systemClock) {
+    init(
+        _ model: sending ClusterModel, clock: @escaping @Sendable () -> UInt64 = SharedModel.systemClock,
+        waitClock: any WaitClock = SystemWaitClock()
+    ) {
+        self.waitClock = waitClock
         self.hasTTL = model.apiVersion.hasTTL
         self.state = Mutex(model)
         self.clock = clock

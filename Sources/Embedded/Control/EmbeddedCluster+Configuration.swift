@@ -24,6 +24,9 @@ extension EmbeddedCluster {
         public var apiVersion: APIVersion
         /// The plugins for raw coprocessor requests that the stores have. Default none, as if they were disabled.
         public var coprocessorPlugins: [CoprocessorPlugin]
+        /// How long a request for a pessimistic lock waits that names no time, and the most for those that do: the stores'
+        /// `pessimistic-txn.wait-for-lock-timeout`. Counts whole milliseconds. Default 1 s.
+        public var lockWaitTimeout: Duration
         /// TLS for PD and all stores. Default nil: plaintext.
         public var tls: TLS?
         /// Where the servers log, at debug level and below, and above only what became of certificate files that changed.
@@ -34,7 +37,7 @@ extension EmbeddedCluster {
         public init(
             storeCount: Int = 3, replicaCount: Int = 3, splitKeys: [[UInt8]] = [], host: String = "127.0.0.1",
             pdPort: Int = 0, clusterID: UInt64? = nil, apiVersion: APIVersion = .v1,
-            coprocessorPlugins: [CoprocessorPlugin] = [], tls: TLS? = nil,
+            coprocessorPlugins: [CoprocessorPlugin] = [], lockWaitTimeout: Duration = .seconds(1), tls: TLS? = nil,
             logger: Logger = Logger(label: "tikv.embedded") { _ in SwiftLogNoOpLogHandler() }
         ) {
             self.storeCount = storeCount
@@ -45,6 +48,7 @@ extension EmbeddedCluster {
             self.clusterID = clusterID
             self.apiVersion = apiVersion
             self.coprocessorPlugins = coprocessorPlugins
+            self.lockWaitTimeout = lockWaitTimeout
             self.tls = tls
             self.logger = logger
         }

@@ -51,6 +51,10 @@ public final class EmbeddedCluster: Sendable {
             apiVersion: configuration.apiVersion, pdScheme: configuration.tls == nil ? "http" : "https")
         model.coprocessorPlugins = configuration.coprocessorPlugins
         self.model = SharedModel(model)
+        let (seconds, attoseconds) = configuration.lockWaitTimeout.components
+        // No more than some thirty years, so that a deadline is a number too.
+        let milliseconds = min(max(0, seconds), 1_000_000_000) * 1000 + max(0, attoseconds) / 1_000_000_000_000_000
+        self.model.withLock { $0.transactions.waitLimit = UInt64(milliseconds) }
         (self.toServe, self.toServeContinuation) = AsyncStream.makeStream(of: RunningServer.self)
     }
 
@@ -100,16 +104,20 @@ public final class EmbeddedCluster: Sendable {
         guard isFirst else { return }
         await withGracefulShutdownHandler {
             await withTaskCancellationHandler {
-                await withDiscardingTaskGroup { group in
-                    for await running in self.toServe {
-                        group.addTask { await self.serve(running) }
+                await withTaskGroup(of: Void.self) { timers in
+                    timers.addTask { await self.model.endLockWaitsInTime() }
+                    await withDiscardingTaskGroup { group in
+                        for await running in self.toServe {
+                            group.addTask { await self.serve(running) }
+                        }
+                        // The stream has ended, or the task is cancelled and the stream has not given all that it had.
+                        // Ports are closed when the servers' own run() has returned, so those that never ran do so now.
+                        self.shutdown()
+                        for running in self.servers.withLock({ $0.unfinished }) {
+                            group.addTask { await self.serve(running) }
+                        }
                     }
-                    // The stream has ended, or the task is cancelled and the stream has not given all that it had. Ports
-                    // are closed when the servers' own run() has returned, so those that never ran do so now.
-                    self.shutdown()
-                    for running in self.servers.withLock({ $0.unfinished }) {
-                        group.addTask { await self.serve(running) }
-                    }
+                    timers.cancelAll()
                 }
             } onCancel: {
                 self.shutdown()

@@ -6,6 +6,7 @@ extension EmbeddedCluster {
     public struct Fault: Sendable {
         enum Kind: Sendable {
             case regionError(RegionErrorKind)
+            case keyError(KeyErrorKind)
             case hold(Gate)
             case dropRequest
             case dropAnswer
@@ -17,6 +18,10 @@ extension EmbeddedCluster {
 
         /// The store does nothing and answers with a region error. PD never does.
         public static func regionError(_ error: RegionErrorKind) -> Fault { Fault(kind: .regionError(error)) }
+
+        /// The store does nothing and says that something is wrong with a key. Requests whose answers have no place for
+        /// that, which are all but the transactional ones, are served as usual.
+        public static func keyError(_ error: KeyErrorKind) -> Fault { Fault(kind: .keyError(error)) }
 
         /// The request waits at the gate before the server looks at it, and goes on as usual from there.
         public static func hold(_ gate: Gate) -> Fault { Fault(kind: .hold(gate)) }
@@ -36,6 +41,10 @@ extension EmbeddedCluster {
         /// - Parameter code: a status code of gRPC, such as 14 for unavailable. Others become 2, unknown.
         public static func status(code: Int, message: String) -> Fault {
             Fault(kind: .status(code: code, message: message))
+        }
+
+        var keyError: KeyErrorKind? {
+            if case .keyError(let error) = self.kind { error } else { nil }
         }
 
         var isRegionError: Bool {

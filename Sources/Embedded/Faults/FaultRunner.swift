@@ -17,6 +17,8 @@ extension EmbeddedCluster.Fault {
         switch self.kind {
         case .regionError(let kind):
             return regionErrorAnswer(kind)
+        case .keyError:
+            return try perform()
         case .hold(let gate):
             try await gate.pass()
             return try perform()

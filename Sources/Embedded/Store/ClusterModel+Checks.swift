@@ -113,7 +113,8 @@ extension RegionState {
 }
 
 extension Kvrpcpb_APIVersion {
-    fileprivate var tikvName: String {
+    /// As TiKV prints it.
+    var tikvName: String {
         switch self {
         case .v1: "V1"
         case .v1Ttl: "V1ttl"

@@ -33,6 +33,7 @@ struct StoreService: Sendable {
         services.register(TikvpbTikvRPC.rawChecksum, unary: self.rawChecksum)
         services.register(TikvpbTikvRPC.rawCoprocessor, unary: self.rawCoprocessor)
         services.register(TikvpbTikvRPC.splitRegion, unary: self.splitRegion)
+        TransactionService(storeID: self.storeID, model: self.model).register(in: &services)
         services.registerBatchCommands()
     }
 

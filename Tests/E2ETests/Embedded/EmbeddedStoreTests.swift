@@ -235,7 +235,7 @@ import Foundation
     @Test func unknownMethodsAreUnimplemented() async throws {
         try await EmbeddedHarness.with { harness in
             let error = await #expect(throws: RPCError.self) {
-                try await harness.store(1).unary(TikvpbTikvRPC.kvGet, Kvrpcpb_GetRequest())
+                try await harness.store(1).unary(TikvpbTikvRPC.kvGC, Kvrpcpb_GCRequest())
             }
             #expect(error?.code == .unimplemented && error?.delivery == .answered)
         }
