@@ -3,6 +3,8 @@
 
 # More to hand to the demo: make demo DEMO_FLAGS="--stores 5"
 DEMO_FLAGS ?=
+# More to hand to dev/bench: make bench BENCH_FLAGS=--quick
+BENCH_FLAGS ?=
 SKIP ?=
 # Seconds: make fuzz TIME=3600
 TIME ?= 60
@@ -46,10 +48,12 @@ foreign: ## Run the Rust and Python clients against the playground, and the test
 	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}" && swift build --product transport-peer "$${build_flags[@]}"
 	@dev/foreign-tests
 
-bench: ## Measure raw get and put at 1, 16, 64 and 256 in flight against a playground in another process
-	@dev/setup build
+bench: ## Measure the transport beside h2load and grpc-swift-2, and raw operations beside the Rust client
+	@dev/setup bench
+	swift build -c release --product transport-bench
 	swift build -c release --product tikv-cli
-	@dev/bench-raw "$$(swift build -c release --show-bin-path)/tikv-cli"
+	swift build -c release --package-path Benchmarks
+	@dev/bench $(BENCH_FLAGS)
 
 fuzz: ## Fuzz the transport for TIME seconds (60)
 	@dev/setup build

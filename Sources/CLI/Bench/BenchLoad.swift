@@ -11,6 +11,7 @@ struct BenchLoad: Sendable {
     let keys: Int
     let valueSize: Int
     let batchSize: Int
+    let place: BenchRawCommand.Place
 
     enum End: Sendable {
         case elapsed(Duration)
@@ -54,7 +55,10 @@ struct BenchLoad: Sendable {
         var latencies = LatencyHistogram()
         try await withThrowingTaskGroup(of: LatencyHistogram.self) { group in
             for worker in 0..<self.inFlight {
-                group.addTask { try await self.work(client, worker, deadline, budget) }
+                let executor: (any TaskExecutor)? = self.place == .loop ? client.executor : nil
+                group.addTask(executorPreference: executor) {
+                    try await self.work(client, worker, deadline, budget)
+                }
             }
             for try await finished in group {
                 latencies.merge(finished)

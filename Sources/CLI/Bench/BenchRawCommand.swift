@@ -23,8 +23,20 @@ struct BenchRawCommand: AsyncParsableCommand {
         case scan
     }
 
+    enum Place: String, ExpressibleByArgument, CaseIterable {
+        /// The process's own pool of threads, as any task has it.
+        case global
+        /// The event loops that the client's connections are on.
+        case loop
+    }
+
     @Option(name: .long, help: "What to measure: get, put, batch-get, batch-put or scan.") var operation: Operation
     @Option(name: .long, help: "How many operations are under way at once.") var inFlight = 16
+    @Option(
+        name: .long,
+        help: "Where the calling tasks run: global, as tasks do, or loop, which is the client's own executor."
+    )
+    var place = Place.global
     @Option(name: .long, help: "How long to measure, in seconds.", transform: parseSeconds)
     var seconds: Duration = .seconds(5)
     @Option(name: .long, help: "How many operations to measure, in place of --seconds.") var count: Int?
@@ -51,7 +63,8 @@ struct BenchRawCommand: AsyncParsableCommand {
             inFlight: self.inFlight,
             keys: self.keys,
             valueSize: self.valueSize,
-            batchSize: self.batchSize
+            batchSize: self.batchSize,
+            place: self.place
         )
         let result = try await self.connection.withRawClient { client in
             try await load.fill(client)
