@@ -15,6 +15,8 @@ final class SharedModel: Sendable {
     /// Unix time in milliseconds.
     private let clock: @Sendable () -> UInt64
     private let hasTTL: Bool
+    /// Raised by each change of what PD lets clients watch.
+    let pdChanges = EventCounter()
 
     init(_ model: sending ClusterModel, clock: @escaping @Sendable () -> UInt64 = SharedModel.systemClock) {
         self.hasTTL = model.apiVersion.hasTTL

@@ -13,7 +13,7 @@ final class ScriptedChannel: RPCChannel {
 
     private let handler: Handler
     private let onOptions: @Sendable (CallOptions) -> Void
-    private let log = Mutex<(calls: [String], isShutDown: Bool)>(([], false))
+    private let log = Mutex<(calls: [String], metadata: [Metadata], isShutDown: Bool)>(([], [], false))
 
     init(onOptions: @escaping @Sendable (CallOptions) -> Void = { _ in }, _ handler: @escaping Handler) {
         self.onOptions = onOptions
@@ -23,12 +23,18 @@ final class ScriptedChannel: RPCChannel {
     /// The names of the calls so far.
     var calls: [String] { self.log.withLock { $0.calls } }
 
+    /// What came beside each call.
+    var metadata: [Metadata] { self.log.withLock { $0.metadata } }
+
     var isShutDown: Bool { self.log.withLock { $0.isShutDown } }
 
     func unary<Request: Message, Response: Message>(
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
     ) async throws(RPCError) -> Response {
-        self.log.withLock { $0.calls.append(method.name) }
+        self.log.withLock {
+            $0.calls.append(method.name)
+            $0.metadata.append(options.metadata)
+        }
         self.onOptions(options)
         guard let response = try await self.handler(method.name, request) as? Response else {
             throw RPCError(.unimplemented, "the script has no such answer", delivery: .answered)
