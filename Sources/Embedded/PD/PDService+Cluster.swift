@@ -30,7 +30,8 @@ extension PDService {
                 }
             }
         }
-        self.register(PdpbPDRPC.getClusterInfo, in: &services, access: .anyMember, header: { _ in nil }) { model, _, _ in
+        self.register(PdpbPDRPC.getClusterInfo, in: &services, access: .anyMember, header: { _ in nil }) {
+            model, _, _ in
             model.pd.timestampServers.map { "\(model.pdScheme)://\($0)" }
         } answer: { urls, header in
             .with {

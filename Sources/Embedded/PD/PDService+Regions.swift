@@ -15,22 +15,26 @@ extension PDService {
     /// Regions, and the changes of them that a client may ask PD for. Keys are taken as they are: a client that encodes
     /// its keys encodes them here as well.
     func registerRegions(in services: inout RPCServices) {
-        self.register(PdpbPDRPC.getRegion, in: &services, access: .regions, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.getRegion, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             model.pdRegion(model.cluster.region(containing: [UInt8](request.regionKey)), request.needBuckets)
         } answer: {
             Self.answer($0, $1)
         }
-        self.register(PdpbPDRPC.getPrevRegion, in: &services, access: .regions, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.getPrevRegion, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             model.pdRegion(model.cluster.region(before: [UInt8](request.regionKey)), request.needBuckets)
         } answer: {
             Self.answer($0, $1)
         }
-        self.register(PdpbPDRPC.getRegionByID, in: &services, access: .regions, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.getRegionByID, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             model.pdRegion(model.cluster.region(request.regionID), request.needBuckets)
         } answer: {
             Self.answer($0, $1)
         }
-        self.register(PdpbPDRPC.scanRegions, in: &services, access: .regions, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.scanRegions, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             model.cluster.regions(
                 from: [UInt8](request.startKey), to: [UInt8](request.endKey),
                 limit: request.limit > 0 ? Int(request.limit) : .max
@@ -43,7 +47,8 @@ extension PDService {
                 $0.leaders = $0.regions.map(\.leader)
             }
         }
-        self.register(PdpbPDRPC.batchScanRegions, in: &services, access: .regions, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.batchScanRegions, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             let ranges = request.ranges.map { RawRange(start: [UInt8]($0.startKey), end: [UInt8]($0.endKey)) }
             return Result { () throws(RangeError) in
                 try model.cluster.regions(in: ranges, limit: Int(request.limit)).map {

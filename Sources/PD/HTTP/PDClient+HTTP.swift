@@ -74,7 +74,9 @@ extension PDClient {
 
     // MARK: - Requests
 
-    private nonisolated func get<Answer: Decodable>(_ target: String, deadline: Deadline) async throws(PDError) -> Answer {
+    private nonisolated func get<Answer: Decodable>(
+        _ target: String, deadline: Deadline
+    ) async throws(PDError) -> Answer {
         let body = try await self.fetch(HTTP1Request(target: target), deadline: deadline)
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase

@@ -56,7 +56,9 @@ package actor PDOracle {
         self.clock = clock
         self.freshness = Mutex(Freshness(interval: AdaptiveInterval(updateInterval, now: now)))
         self.requestTimeout = configuration.requestTimeout
-        self.validations = SingleFlight(clock: clock, isShared: { $0.code != .cancelled && $0.code != .deadlineExceeded && $0.code != .unreachable })
+        self.validations = SingleFlight(
+            clock: clock, isShared: { $0.code != .cancelled && $0.code != .deadlineExceeded && $0.code != .unreachable }
+        )
     }
 
     /// Serves those who ask for timestamps and keeps the low-resolution one fresh, until the task is cancelled.

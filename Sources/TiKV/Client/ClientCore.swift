@@ -99,4 +99,3 @@ final class ClientCore: Sendable {
         await self.pd.shutdown()
     }
 }
-

@@ -8,6 +8,15 @@ import TiKVPD
 
 /// All that PD keeps beside timestamps, through the client and over real connections.
 @Suite(.timeLimit(.minutes(1)), .enabled(if: TestCluster.hasControl)) struct PDCatalogTests {
+    /// What a listener was told.
+    private final class Seen<Element: Sendable>: Sendable {
+        private let list = Mutex<[Element]>([])
+
+        var elements: [Element] { self.list.withLock { $0 } }
+
+        func add(_ more: [Element]) { self.list.withLock { $0 += more } }
+    }
+
     private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     // MARK: - Regions and stores
@@ -106,18 +115,18 @@ import TiKVPD
     @Test func keyspacesAreWatchedAcrossAChangeOfLeader() async throws {
         try await PDHarness.with { client, cluster in
             let id = try cluster.createKeyspace("orders")
-            let seen = Mutex<[[KeyspaceDescription]]>([])
+            let seen = Seen<[KeyspaceDescription]>()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    try await client.watchKeyspaces { news in seen.withLock { $0.append(news) } }
+                    try await client.watchKeyspaces { news in seen.add([news]) }
                 }
-                while seen.withLock({ $0.isEmpty }) { await Task.yield() }
+                while seen.elements.isEmpty { await Task.yield() }
                 _ = try await client.updateKeyspace(id: id, state: .disabled, deadline: PDHarness.deadline())
-                while seen.withLock({ $0.count < 2 }) { await Task.yield() }
+                while seen.elements.count < 2 { await Task.yield() }
                 try cluster.transferPDLeader(to: 2)
-                while seen.withLock({ $0.count < 3 }) { await Task.yield() }
+                while seen.elements.count < 3 { await Task.yield() }
                 try cluster.createKeyspace("more")
-                while seen.withLock({ $0.count < 4 }) { await Task.yield() }
+                while seen.elements.count < 4 { await Task.yield() }
                 group.cancelAll()
                 // Ended by cancellation.
                 while let result = await group.nextResult() {
@@ -127,7 +136,7 @@ import TiKVPD
                     }
                 }
             }
-            let names = seen.withLock { $0.map { $0.map { "\($0.name) \($0.state)" } } }
+            let names = seen.elements.map { $0.map { "\($0.name) \($0.state)" } }
             #expect(names[0] == ["DEFAULT enabled", "orders enabled"])
             #expect(names[1] == ["orders disabled"])
             #expect(names[2] == ["DEFAULT enabled", "orders disabled"])
@@ -179,7 +188,8 @@ import TiKVPD
             let own = try cluster.createKeyspace("own", hasOwnGC: true)
             let shared = try cluster.createKeyspace("shared")
             let barrier = try await client.setGCBarrier(
-                GCBarrier(id: "b", timestamp: at(50), timeToLive: .seconds(100)), keyspaceID: shared, deadline: deadline)
+                GCBarrier(id: "b", timestamp: at(50), timeToLive: .seconds(100)), keyspaceID: shared, deadline: deadline
+            )
             #expect(barrier.id == "b" && barrier.timestamp == at(50))
             #expect(try #require(barrier.timeToLive) <= .seconds(100))
             _ = try await client.setGlobalGCBarrier(GCBarrier(id: "g", timestamp: at(70)), deadline: deadline)
@@ -244,14 +254,14 @@ import TiKVPD
         try await PDHarness.with { client, cluster in
             let deadline = PDHarness.deadline()
             let start = try await client.metaEntries(self.bytes("k/"), deadline: deadline).revision
-            let seen = Mutex<[String]>([])
+            let seen = Seen<String>()
             let end = MetaKey.prefixEnd(self.bytes("k/"))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     try await client.watchMetaEntries(Array("k/".utf8), rangeEnd: end, from: start + 1) { changes in
                         for change in changes {
                             let key = String(decoding: change.entry.key, as: UTF8.self)
-                            seen.withLock { $0.append("\(change.kind) \(key) \(change.previous?.value ?? [])") }
+                            seen.add(["\(change.kind) \(key) \(change.previous?.value ?? [])"])
                         }
                     }
                 }
@@ -263,13 +273,13 @@ import TiKVPD
                 }
                 try await client.putMetaEntry(self.bytes("other"), value: [], deadline: deadline)
                 try await client.deleteMetaEntries(self.bytes("k/0"), deadline: deadline)
-                while seen.withLock({ $0.count < 10 }) { await Task.yield() }
+                while seen.elements.count < 10 { await Task.yield() }
                 group.cancelAll()
                 while await group.nextResult() != nil {}
             }
             var expected = (0..<9).map { "put k/\($0 % 3) \($0 < 3 ? [] : [UInt8($0 - 3)])" }
             expected.append("delete k/0 [6]")
-            #expect(seen.withLock { $0 } == expected)
+            #expect(seen.elements == expected)
             // Changes that PD no longer has can't be told.
             cluster.compactMetaStorage(before: start + 5)
             let error = await pdFailure {
@@ -286,11 +296,11 @@ import TiKVPD
             let path = "/global/config/tidb/"
             let (none, revision) = try await client.globalConfig(path: path, deadline: deadline)
             #expect(none.isEmpty)
-            let seen = Mutex<[GlobalConfigItem]>([])
+            let seen = Seen<GlobalConfigItem>()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     try await client.watchGlobalConfig(path: path, from: revision + 1) { items in
-                        seen.withLock { $0 += items }
+                        seen.add(items)
                     }
                 }
                 let items = [
@@ -303,12 +313,12 @@ import TiKVPD
                 #expect(all.map(\.name) == [path + "x", path + "y"])
                 try await client.storeGlobalConfig(
                     [GlobalConfigItem(name: "x", payload: nil)], path: path, deadline: deadline)
-                while seen.withLock({ $0.count < 3 }) { await Task.yield() }
+                while seen.elements.count < 3 { await Task.yield() }
                 group.cancelAll()
                 while await group.nextResult() != nil {}
             }
-            #expect(seen.withLock { $0.map(\.name) } == [path + "x", path + "y", path + "x"])
-            #expect(seen.withLock { $0.map { $0.payload == nil } } == [false, false, true])
+            #expect(seen.elements.map(\.name) == [path + "x", path + "y", path + "x"])
+            #expect(seen.elements.map { $0.payload == nil } == [false, false, true])
         }
     }
 

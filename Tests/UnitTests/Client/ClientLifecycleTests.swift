@@ -125,7 +125,7 @@ import TiKVTransport
         weak var pd: PDClient?
         do {
             let made = try ClientCore(
-                pd: [PeerAddress(host: "127.0.0.1", port: 2379)], configuration: .init(),
+                .raw, pd: [PeerAddress(host: "127.0.0.1", port: 2379)], configuration: .init(),
                 logger: Logger(label: "test"))
             core = made
             pd = made.pd

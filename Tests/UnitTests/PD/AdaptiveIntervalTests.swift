@@ -21,18 +21,18 @@ import Testing
         #expect(interval.current == .seconds(2) && interval.phase == .normal)
         // A read of older data changes nothing.
         pass(.seconds(1))
-        #expect(!interval.read(staleness: .seconds(3), at: now))
+        #expect(interval.read(staleness: .seconds(3), at: now) == false)
         interval.next(at: now)
         #expect(interval.current == .seconds(2))
         // A read of fresher data shortens it at once, to a little less than it asks for.
         pass(.seconds(1))
-        #expect(interval.read(staleness: .seconds(1), at: now))
+        #expect(interval.read(staleness: .seconds(1), at: now) == true)
         interval.shrink(for: .seconds(1), at: now)
         #expect(interval.current == .milliseconds(900) && interval.phase == .adapting)
         #expect(interval.lastShortRead == now)
         // Reads of the same kind have what they need.
         pass(AdaptiveInterval.recoveryDelay / 2)
-        #expect(!interval.read(staleness: .seconds(1), at: now))
+        #expect(interval.read(staleness: .seconds(1), at: now) == false)
         #expect(interval.lastShortRead == now)
         // Too soon to grow again.
         pass(AdaptiveInterval.recoveryDelay / 2 + .seconds(1))
@@ -47,13 +47,13 @@ import Testing
         #expect(isNear(.milliseconds(920)) && interval.phase == .recovering)
         interval.ticked(at: now)
         pass(.seconds(2))
-        #expect(!interval.read(staleness: .milliseconds(920 + 400), at: now))
+        #expect(interval.read(staleness: .milliseconds(920 + 400), at: now) == false)
         interval.next(at: now)
         #expect(isNear(.milliseconds(960)) && interval.phase == .recovering)
         // A read that is nearly as fresh keeps it from growing.
         interval.ticked(at: now)
         pass(.seconds(1))
-        #expect(!interval.read(staleness: .milliseconds(960 + 100), at: now))
+        #expect(interval.read(staleness: .milliseconds(960 + 100), at: now) == false)
         interval.next(at: now)
         #expect(isNear(.milliseconds(960)) && interval.phase == .adapting)
         // Without more of them it goes all the way back.
@@ -94,10 +94,10 @@ import Testing
     @Test func itIsNeverShorterThanTheLeast() {
         let now = ContinuousClock.now
         var interval = AdaptiveInterval(.seconds(2), now: now)
-        #expect(interval.read(staleness: .milliseconds(-5), at: now))
+        #expect(interval.read(staleness: .milliseconds(-5), at: now) == true)
         interval.shrink(for: .milliseconds(-5), at: now)
         #expect(interval.current == .milliseconds(500))
-        #expect(!interval.read(staleness: .milliseconds(1), at: now))
+        #expect(interval.read(staleness: .milliseconds(1), at: now) == false)
         // A configuration as short as that is left alone.
         interval.configure(.milliseconds(100))
         interval.next(at: now)
