@@ -134,20 +134,28 @@ package actor PDClient {
     /// While calls take the way through a follower, tries the straight one now and then.
     private func probeLeader() async {
         while !Task.isCancelled {
-            guard self.tracker.proxy != nil, let leader = self.tracker.leader, !self.isClosed else {
+            guard self.tracker.proxy != nil, !self.isClosed else {
                 _ = await self.forwards.wait()
                 continue
             }
+            // Cut short by cancellation, which the loop sees.
             try? await self.clock.sleep(until: self.clock.now.advanced(by: self.configuration.probeInterval))
-            guard !Task.isCancelled, self.tracker.leader == leader, !self.isClosed else { continue }
-            do throws(RPCError) {
-                _ = try await self.members(at: leader, timeout: self.configuration.probeInterval)
-                self.tracker.reached(leader)
-                self.publish()
-            } catch {
-                continue
-            }
+            guard !Task.isCancelled else { return }
+            await self.probe()
         }
+    }
+
+    /// Tries the leader once where calls take the way through a follower, and takes the straight one where it answers.
+    func probe() async {
+        guard self.tracker.proxy != nil, let leader = self.tracker.leader, !self.isClosed else { return }
+        do throws(RPCError) {
+            _ = try await self.members(at: leader, timeout: self.configuration.probeInterval)
+        } catch {
+            return
+        }
+        guard self.tracker.leader == leader else { return }
+        self.tracker.reached(leader)
+        self.publish()
     }
 
     // MARK: - What is known

@@ -91,8 +91,8 @@ import TiKVTransport
         try await self.run(source, clock: clock) { batcher in
             let deadline = Deadline(after: .seconds(5), from: clock.now)
             async let call = batcher.timestamp(deadline: deadline)
-            // The look at the deadlines, and the wait before another stream.
-            await clock.waitForSleepers(2)
+            // By then the failure of the first stream is known.
+            while source.streams < 2 { await Task.yield() }
             clock.advance(by: .seconds(5))
             do {
                 _ = try await call
@@ -162,7 +162,10 @@ import TiKVTransport
         let clock = VirtualClock(jumps: false)
         let never = ScriptedGate()
         let source = ScriptedTSO { stream, count throws(RPCError) in
-            if stream == 1 { await never.pass() }
+            if stream == 1 {
+                await never.pass()
+                throw RPCError(.cancelled, "")
+            }
             return pd.answer(count)
         }
         try await self.run(source, clock: clock) { batcher in
