@@ -22,6 +22,7 @@ let settings: [SwiftSetting] = [
 let settingsWithC: [SwiftSetting] = settings + [.strictMemorySafety()]
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
@@ -75,13 +76,15 @@ let package = Package(
         ),
         .target(
             name: "TiKVTransport",
-            dependencies: ["CNGHTTP2", "COpenSSL", "CZlib", "TiKVProto", nioCore, nioPosix, deque, protobuf, logging],
+            dependencies: [
+                "CNGHTTP2", "COpenSSL", "CZlib", "TiKVProto", nioCore, nioHTTP1, nioPosix, deque, protobuf, logging,
+            ],
             path: "Sources/Transport",
             swiftSettings: settingsWithC
         ),
         .target(
             name: "TiKVPD",
-            dependencies: ["TiKVProto", "TiKVTransport", nioCore, protobuf, logging],
+            dependencies: ["TiKVProto", "TiKVTransport", nioCore, deque, protobuf, logging],
             path: "Sources/PD",
             swiftSettings: settings
         ),
@@ -119,7 +122,9 @@ let package = Package(
         ),
         .executableTarget(
             name: "tikv-cli",
-            dependencies: ["TiKV", "TiKVEmbedded", logging, arguments, signals],
+            dependencies: [
+                "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVTransport", nioCore, nioPosix, logging, arguments, signals,
+            ],
             path: "Sources/CLI",
             swiftSettings: settings
         ),

@@ -65,7 +65,7 @@ struct BenchLoad: Sendable {
             }
         }
         return BenchResult(
-            operation: self.operation.rawValue,
+            operation: "raw \(self.operation.rawValue)",
             keysPerOperation: self.operation == .get || self.operation == .put ? 1 : self.batchSize,
             inFlight: self.inFlight,
             duration: ContinuousClock.now - started,

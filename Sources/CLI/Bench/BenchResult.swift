@@ -3,6 +3,7 @@
 
 /// What one measurement found.
 struct BenchResult: Sendable {
+    /// Such as `raw get`.
     var operation: String
     /// How many keys each operation reads or writes.
     var keysPerOperation: Int
@@ -24,7 +25,7 @@ struct BenchResult: Sendable {
     var text: String {
         let latencies = Self.percentiles.map { "\($0.0) \(Readable.duration(self.latencies.percentile($0.1)))" }
         return """
-            raw \(self.operation), \(self.inFlight) in flight: \
+            \(self.operation), \(self.inFlight) in flight: \
             \(Readable.count(self.latencies.count)) in \(Readable.duration(self.duration))
               throughput   \(Readable.count(self.perSecond))/s\(self.keysText)
               latency      \(latencies.joined(separator: ", ")), max \(Readable.duration(self.latencies.maximum))
@@ -46,7 +47,7 @@ struct BenchResult: Sendable {
             "\"\($0.0)_us\":\(Self.rounded(Self.microseconds(self.latencies.percentile($0.1))))"
         }
         let fields = [
-            "\"operation\":\"raw_\(self.operation.replacing("-", with: "_"))\"",
+            "\"operation\":\"\(self.operation.replacing("-", with: "_").replacing(" ", with: "_"))\"",
             "\"keys_per_operation\":\(self.keysPerOperation)",
             "\"in_flight\":\(self.inFlight)",
             "\"count\":\(self.latencies.count)",

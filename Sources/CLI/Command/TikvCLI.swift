@@ -9,9 +9,12 @@ struct TikvCLI: AsyncParsableCommand {
         commandName: "tikv-cli",
         abstract: "Work with a TiKV cluster, or start an embedded one to try things with.",
         discussion: """
-            Exit codes: 0 done; 1 the key is not there (raw get), or the demo met an error; 2 the command failed; 64 wrong \
+            Exit codes: 0 done; 1 what was asked for is not there, or the demo met an error; 2 the command failed; 64 wrong \
             arguments; 141 the reader of the output went away.
             """,
-        subcommands: [PlaygroundCommand.self, RawCommand.self, DemoCommand.self, BenchCommand.self]
+        subcommands: [
+            PlaygroundCommand.self, RawCommand.self, TSOCommand.self, RegionCommand.self, StoreCommand.self,
+            DemoCommand.self, BenchCommand.self,
+        ]
     )
 }

@@ -17,6 +17,7 @@ struct PlaygroundCommand: AsyncParsableCommand {
     )
 
     @Option(name: .long, help: "PD's port; 0 picks a free one. Stores always take free ports.") var pdPort = 2379
+    @Option(name: .long, help: "How many members PD has; those after the first take free ports.") var pdMembers = 1
     @Option(name: .long, help: "How many stores.") var stores = 3
     @Option(name: .long, help: "The address to listen on.") var host = "127.0.0.1"
     @Option(
@@ -35,6 +36,9 @@ struct PlaygroundCommand: AsyncParsableCommand {
         guard (1...100).contains(self.stores) else {
             throw ValidationError("--stores must be from 1 to 100")
         }
+        guard (1...7).contains(self.pdMembers) else {
+            throw ValidationError("--pd-members must be from 1 to 7")
+        }
         _ = try self.parsedSplitKeys()
     }
 
@@ -44,6 +48,7 @@ struct PlaygroundCommand: AsyncParsableCommand {
         var configuration = EmbeddedCluster.Configuration()
         configuration.host = self.host
         configuration.pdPort = self.pdPort
+        configuration.pdMembers = self.pdMembers
         configuration.storeCount = self.stores
         configuration.apiVersion = self.storeVersion
         configuration.splitKeys = try self.parsedSplitKeys().map { self.storeVersion.regionKey(forRaw: $0) }

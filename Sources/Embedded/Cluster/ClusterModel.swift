@@ -23,15 +23,16 @@ struct ClusterModel: Sendable {
     let pdScheme: String
     /// What stores have for raw coprocessor requests.
     var coprocessorPlugins: [EmbeddedCluster.CoprocessorPlugin] = []
-    /// `host:port` of PD.
-    var pdAddress = ""
+    /// What PD keeps beside regions and stores.
+    var pd = PDState()
     /// What a test added to the clock.
     var clockOffsetMilliseconds: UInt64 = 0
-    var gcSafePoint: UInt64 = 0
     /// Timestamps that a test holds the replicas of a store back at; 0 stands for all stores.
     var heldSafeTS: [UInt64: UInt64] = [:]
     /// Regions that someone asked PD to scatter.
     var scatteredRegions: Set<UInt64> = []
+    /// Where garbage collection is for what has no keyspace of its own.
+    var gcSafePoint: UInt64 { self.pd.gc.scope(nil).gcSafePoint }
 
     init(
         cluster: ClusterState, clusterID: UInt64, apiVersion: EmbeddedCluster.APIVersion = .v1,

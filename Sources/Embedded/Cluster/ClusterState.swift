@@ -153,6 +153,16 @@ struct ClusterState: Sendable {
         self.stores[id]?.address = address
     }
 
+    mutating func setPhase(_ phase: StoreState.Phase, ofStore id: UInt64) throws(ClusterStateError) {
+        guard self.stores[id] != nil else { throw .unknownStore(id) }
+        self.stores[id]?.phase = phase
+    }
+
+    mutating func setLabels(_ labels: [String: String], ofStore id: UInt64) throws(ClusterStateError) {
+        guard self.stores[id] != nil else { throw .unknownStore(id) }
+        self.stores[id]?.labels = labels
+    }
+
     /// - Parameter electing: whether other stores take over its leaders at once.
     mutating func stopStore(_ id: UInt64, electing: Bool) throws(ClusterStateError) {
         guard let store = self.stores[id] else { throw .unknownStore(id) }

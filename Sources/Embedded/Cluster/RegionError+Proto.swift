@@ -152,8 +152,24 @@ extension StoreState {
         .with {
             $0.id = self.id
             $0.address = self.address
-            $0.state = .up
-            $0.nodeState = .serving
+            $0.state =
+                switch self.phase {
+                case .up: .up
+                case .offline: .offline
+                case .tombstone: .tombstone
+                }
+            $0.nodeState =
+                switch self.phase {
+                case .up: .serving
+                case .offline: .removing
+                case .tombstone: .removed
+                }
+            $0.labels = self.labels.sorted { $0.key < $1.key }.map { label in
+                .with {
+                    $0.key = label.key
+                    $0.value = label.value
+                }
+            }
             $0.version = ClusterModel.version
         }
     }

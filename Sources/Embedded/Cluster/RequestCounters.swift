@@ -16,7 +16,8 @@ struct RequestCounters: Sendable {
 
     /// - Parameter server: nil adds all of them up.
     func count(of rpc: String, on server: EmbeddedCluster.Server?) -> Int {
-        if let server { return self.counts[Entry(server: server, rpc: rpc)] ?? 0 }
-        return self.counts.reduce(0) { $1.key.rpc == rpc ? $0 + $1.value : $0 }
+        self.counts.reduce(0) { sum, entry in
+            entry.key.rpc == rpc && server?.covers(entry.key.server) ?? true ? sum + entry.value : sum
+        }
     }
 }

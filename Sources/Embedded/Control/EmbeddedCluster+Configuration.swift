@@ -16,7 +16,13 @@ extension EmbeddedCluster {
         public var splitKeys: [[UInt8]]
         /// The address that all servers listen on. Default 127.0.0.1.
         public var host: String
-        /// PD's port. The default, 0, takes a free one; the stores' ports are always free ones.
+        /// The number of PD's members; at least 1. Default 1.
+        public var pdMembers: Int
+        /// The number of servers that hand out timestamps in PD's place, as in a cluster with microservices. Default 0: PD
+        /// does it itself.
+        public var timestampServers: Int
+        /// The port of PD's first member. The default, 0, takes a free one; the ports of all other servers are always free
+        /// ones.
         public var pdPort: Int
         /// The cluster's identifier. Default nil, which takes a random one.
         public var clusterID: UInt64?
@@ -36,14 +42,17 @@ extension EmbeddedCluster {
         /// A configuration; what is not named has its default.
         public init(
             storeCount: Int = 3, replicaCount: Int = 3, splitKeys: [[UInt8]] = [], host: String = "127.0.0.1",
-            pdPort: Int = 0, clusterID: UInt64? = nil, apiVersion: APIVersion = .v1,
-            coprocessorPlugins: [CoprocessorPlugin] = [], lockWaitTimeout: Duration = .seconds(1), tls: TLS? = nil,
+            pdMembers: Int = 1, timestampServers: Int = 0, pdPort: Int = 0, clusterID: UInt64? = nil,
+            apiVersion: APIVersion = .v1, coprocessorPlugins: [CoprocessorPlugin] = [],
+            lockWaitTimeout: Duration = .seconds(1), tls: TLS? = nil,
             logger: Logger = Logger(label: "tikv.embedded") { _ in SwiftLogNoOpLogHandler() }
         ) {
             self.storeCount = storeCount
             self.replicaCount = replicaCount
             self.splitKeys = splitKeys
             self.host = host
+            self.pdMembers = pdMembers
+            self.timestampServers = timestampServers
             self.pdPort = pdPort
             self.clusterID = clusterID
             self.apiVersion = apiVersion

@@ -125,14 +125,9 @@ extension EmbeddedCluster {
     }
 }
 
-// MARK: - PD and time
+// MARK: - Time
 
 extension EmbeddedCluster {
-    /// Makes PD answer as if it belonged to another cluster; nil ends that. The stores stay as they are.
-    public func answerAsCluster(_ id: UInt64?) {
-        self.model.withLock { $0.pdClusterID = id ?? $0.clusterID }
-    }
-
     /// Sets the clock forward, by which timestamps are made and raw values expire. Counts whole milliseconds; a negative
     /// duration counts as none.
     public func advanceClock(by duration: Duration) {

@@ -40,8 +40,34 @@ extension EmbeddedCluster {
         public var isRunning: Bool
     }
 
-    /// What a client is given to find the cluster: PD's `host:port`.
-    public var pdEndpoints: [String] { [self.model.withLock { $0.pdAddress }] }
+    /// A member of PD as it was when it was asked for.
+    public struct PDMemberInfo: Hashable, Sendable {
+        /// The number, of which the first is 1.
+        public var id: Int
+        /// `host:port`; the same after a restart.
+        public var address: String
+        /// Whether it serves; see ``EmbeddedCluster/stopPDMember(_:electing:)``.
+        public var isRunning: Bool
+        /// Whether it leads.
+        public var isLeader: Bool
+    }
+
+    /// What a client is given to find the cluster: `host:port` of each of PD's members, running or not.
+    public var pdEndpoints: [String] { self.model.withLock { $0.pd.members.list.map(\.address) } }
+
+    /// PD's members in the order of their numbers.
+    public var pdMembers: [PDMemberInfo] {
+        self.model.withLock { model in
+            let members = model.pd.members
+            return members.list.map {
+                PDMemberInfo(
+                    id: $0.id, address: $0.address, isRunning: $0.isRunning, isLeader: $0.id == members.leaderID)
+            }
+        }
+    }
+
+    /// The number of the member of PD that leads; nil while there is none.
+    public var pdLeader: Int? { self.model.withLock { $0.pd.members.leaderID } }
 
     /// The identifier of the cluster.
     public var clusterID: UInt64 { self.model.withLock { $0.clusterID } }

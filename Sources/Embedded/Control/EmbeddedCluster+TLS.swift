@@ -114,11 +114,13 @@ extension EmbeddedCluster.TLS.PEM: CustomStringConvertible, CustomDebugStringCon
 extension EmbeddedCluster.TLS {
     /// The one source of certificates for all servers of a cluster.
     func contextSource(logger: Logger) throws(EmbeddedClusterError) -> TLSContextSource {
-        let configuration = TLSConfiguration(
+        var configuration = TLSConfiguration(
             trustRoots: self.clientCA.map { .pem($0.wrapped) } ?? .systemDefault,
             identity: TLSConfiguration.Identity(
                 certificateChain: self.certificateChain.wrapped, privateKey: self.privateKey.wrapped),
             requireClientCertificate: self.clientCA != nil)
+        // PD answers both on one port.
+        configuration.otherProtocols = ["http/1.1"]
         do throws(TLSError) {
             return try TLSContextSource(configuration, .server, logger: logger)
         } catch {

@@ -50,6 +50,7 @@ public final class EmbeddedCluster: Sendable {
             cluster: cluster, clusterID: configuration.clusterID ?? .random(in: 1...UInt64(Int64.max)),
             apiVersion: configuration.apiVersion, pdScheme: configuration.tls == nil ? "http" : "https")
         model.coprocessorPlugins = configuration.coprocessorPlugins
+        model.pd.members = PDMembers(count: configuration.pdMembers)
         self.model = SharedModel(model)
         let (seconds, attoseconds) = configuration.lockWaitTimeout.components
         // No more than some thirty years, so that a deadline is a number too.
@@ -85,7 +86,10 @@ public final class EmbeddedCluster: Sendable {
     public static func start(_ configuration: Configuration = .init()) async throws -> EmbeddedCluster {
         let cluster = try EmbeddedCluster(configuration)
         do {
-            try await cluster.bindPD()
+            for member in cluster.model.withLock({ $0.pd.members.list }) {
+                try await cluster.bindPD(member.id, port: member.id == 1 ? configuration.pdPort : 0)
+            }
+            for index in 0..<max(0, configuration.timestampServers) { try await cluster.bindTimestampServer(index) }
             for id in cluster.model.withLock({ $0.cluster.storeIDs }) { try await cluster.bindStore(id) }
         } catch {
             cluster.shutdown()
@@ -166,11 +170,20 @@ public final class EmbeddedCluster: Sendable {
         self.servers.withLock { $0.unfinished.removeAll { $0 === running && $0.ended.count > 0 } }
     }
 
-    private func bindPD() async throws {
+    /// - Parameter port: where the member has to be; 0 is anywhere.
+    func bindPD(_ member: Int, port: Int) async throws {
         var services = RPCServices()
-        PDService(model: self.model).register(in: &services)
-        let address = try await self.bind(.placementDriver, port: self.configuration.pdPort, services)
-        self.model.withLock { $0.pdAddress = "\(address)" }
+        PDService(model: self.model, memberID: member).register(in: &services)
+        let http = PDHTTPService(model: self.model, memberID: member)
+        let address = try await self.bind(.placementDriver(member), port: port, services) { http.respond(to: $0) }
+        self.model.withLock { $0.pd.members.setAddress("\(address)", of: member) }
+    }
+
+    private func bindTimestampServer(_ index: Int) async throws {
+        var services = RPCServices()
+        TimestampService(model: self.model, index: index).register(in: &services)
+        let address = try await self.bind(.timestampServer(index + 1), port: 0, services)
+        self.model.withLock { $0.pd.timestampServers.append("\(address)") }
     }
 
     /// - Parameter port: where the store has to be; 0 is anywhere.
@@ -181,12 +194,15 @@ public final class EmbeddedCluster: Sendable {
         self.model.withLock { $0.cluster.setAddress("\(address)", ofStore: id) }
     }
 
-    private func bind(_ name: Server, port: Int, _ services: RPCServices) async throws -> PeerAddress {
+    private func bind(
+        _ name: Server, port: Int, _ services: RPCServices, http1: RPCServer.HTTP1Responder? = nil
+    ) async throws -> PeerAddress {
         let server: RPCServer
         do throws(RPCError) {
             server = try await RPCServer.bind(
                 host: self.configuration.host, port: port, services: services,
-                group: MultiThreadedEventLoopGroup.singleton, tls: self.tls, logger: self.configuration.logger)
+                group: MultiThreadedEventLoopGroup.singleton, tls: self.tls, http1: http1,
+                logger: self.configuration.logger)
         } catch {
             throw EmbeddedClusterError(.cannotListen, error.message)
         }

@@ -15,6 +15,10 @@ public struct EmbeddedClusterError: Error, Hashable, Sendable {
             case storeRunning
             case invalidSplitKey
             case cannotMerge
+            case unknownMember
+            case memberStopped
+            case memberRunning
+            case keyspaceExists
         }
 
         private let value: Value
@@ -37,6 +41,14 @@ public struct EmbeddedClusterError: Error, Hashable, Sendable {
         public static let invalidSplitKey = Code(value: .invalidSplitKey)
         /// The regions are not neighbours, or their peers are on different stores.
         public static let cannotMerge = Code(value: .cannotMerge)
+        /// PD has no such member.
+        public static let unknownMember = Code(value: .unknownMember)
+        /// The member of PD would have to be running.
+        public static let memberStopped = Code(value: .memberStopped)
+        /// The member of PD is running already.
+        public static let memberRunning = Code(value: .memberRunning)
+        /// There is a keyspace of this name.
+        public static let keyspaceExists = Code(value: .keyspaceExists)
     }
 
     /// What kind of error it is.

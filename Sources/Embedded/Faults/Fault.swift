@@ -69,22 +69,41 @@ extension EmbeddedCluster {
         }
 
         func matches(rpc: String, server: Server, regionID: UInt64?) -> Bool {
-            (self.rpc == nil || self.rpc == rpc) && (self.server == nil || self.server == server)
+            (self.rpc == nil || self.rpc == rpc) && (self.server?.covers(server) ?? true)
                 && (self.regionID == nil || self.regionID == regionID)
         }
     }
 
     /// One of the cluster's servers.
     public struct Server: Hashable, Sendable {
-        private let storeID: UInt64?
+        private enum Kind: Hashable, Sendable {
+            case placementDriver(Int?)
+            case store(UInt64)
+            case timestamps(Int)
+        }
 
-        /// PD.
-        public static let placementDriver = Server(storeID: nil)
+        private let kind: Kind
+
+        /// PD, whichever of its members.
+        public static let placementDriver = Server(kind: .placementDriver(nil))
+
+        /// The member of PD with this number, of which the first is 1.
+        public static func placementDriver(_ member: Int) -> Server { Server(kind: .placementDriver(member)) }
 
         /// The store with this id.
-        public static func store(_ id: UInt64) -> Server { Server(storeID: id) }
+        public static func store(_ id: UInt64) -> Server { Server(kind: .store(id)) }
 
-        var isStore: Bool { self.storeID != nil }
+        /// The server with this number, of which the first is 1, that hands out timestamps in PD's place. See
+        /// ``EmbeddedCluster/Configuration/timestampServers``.
+        public static func timestampServer(_ number: Int) -> Server { Server(kind: .timestamps(number)) }
+
+        var isStore: Bool { if case .store = self.kind { true } else { false } }
+
+        /// Whether this stands for the other, too.
+        func covers(_ other: Server) -> Bool {
+            if case .placementDriver(nil) = self.kind, case .placementDriver = other.kind { return true }
+            return self == other
+        }
     }
 
     /// Names an injected fault, to take it back.

@@ -8,28 +8,36 @@ import TiKVTransport
 extension PDService {
     /// Members, identifiers, stores, safe points.
     func registerCluster(in services: inout RPCServices) {
-        self.register(PdpbPDRPC.getMembers, in: &services, header: { _ in nil }) { model, _, _ in
-            "\(model.pdScheme)://\(model.pdAddress)"
-        } answer: { url, header in
-            let member = Pdpb_Member.with {
-                $0.name = "pd-embedded"
-                $0.memberID = 1
-                $0.peerUrls = [url]
-                $0.clientUrls = [url]
-                $0.binaryVersion = ClusterModel.version
+        self.register(PdpbPDRPC.getMembers, in: &services, access: .anyMember, header: { _ in nil }) { model, _, _ in
+            (model.pd.members, model.pdScheme)
+        } answer: { taken, header in
+            let (members, scheme) = taken
+            func proto(_ member: PDMembers.Member) -> Pdpb_Member {
+                .with {
+                    $0.name = "pd-\(member.id)"
+                    $0.memberID = UInt64(member.id)
+                    $0.peerUrls = ["\(scheme)://\(member.address)"]
+                    $0.clientUrls = $0.peerUrls
+                    $0.binaryVersion = ClusterModel.version
+                }
             }
             return .with {
                 $0.header = header
-                $0.members = [member]
-                $0.leader = member
-                $0.etcdLeader = member
+                $0.members = members.list.map(proto)
+                if let leader = members.leader {
+                    $0.leader = proto(leader)
+                    $0.etcdLeader = $0.leader
+                }
             }
         }
-        self.register(PdpbPDRPC.getClusterInfo, in: &services, header: { _ in nil }) { _, _, _ in
-        } answer: { _, header in
+        self.register(PdpbPDRPC.getClusterInfo, in: &services, access: .anyMember, header: { _ in nil }) {
+            model, _, _ in
+            model.pd.timestampServers.map { "\(model.pdScheme)://\($0)" }
+        } answer: { urls, header in
             .with {
                 $0.header = header
-                $0.serviceModes = [.pdSvcMode]
+                $0.serviceModes = [urls.isEmpty ? .pdSvcMode : .apiSvcMode]
+                $0.tsoUrls = urls
             }
         }
         self.register(PdpbPDRPC.isBootstrapped, in: &services, header: { $0.header }) { _, _, _ in
@@ -64,7 +72,6 @@ extension PDService {
             }
         }
         self.registerStores(in: &services)
-        self.registerSafePoints(in: &services)
     }
 
     private func registerStores(in services: inout RPCServices) {
@@ -80,34 +87,14 @@ extension PDService {
                 }
             }
         }
-        self.register(PdpbPDRPC.getAllStores, in: &services, header: { $0.header }) { model, _, _ in
-            // None of them is ever a tombstone, so that it does not matter whether those are wanted.
-            model.cluster.storeIDs.compactMap { model.cluster.stores[$0] }
+        self.register(PdpbPDRPC.getAllStores, in: &services, header: { $0.header }) { model, request, _ in
+            model.cluster.storeIDs.compactMap { model.cluster.stores[$0] }.filter {
+                !request.excludeTombstoneStores || $0.phase != .tombstone
+            }
         } answer: { stores, header in
             .with {
                 $0.header = header
                 $0.stores = stores.map(\.proto)
-            }
-        }
-    }
-
-    private func registerSafePoints(in services: inout RPCServices) {
-        self.register(PdpbPDRPC.getGCSafePoint, in: &services, header: { $0.header }) { model, _, _ in
-            model.gcSafePoint
-        } answer: { safePoint, header in
-            .with {
-                $0.header = header
-                $0.safePoint = safePoint
-            }
-        }
-        self.register(PdpbPDRPC.updateGCSafePoint, in: &services, header: { $0.header }) { model, request, _ in
-            // It never goes back; the answer says where it is.
-            model.gcSafePoint = max(model.gcSafePoint, request.safePoint)
-            return model.gcSafePoint
-        } answer: { safePoint, header in
-            .with {
-                $0.header = header
-                $0.newSafePoint = safePoint
             }
         }
     }

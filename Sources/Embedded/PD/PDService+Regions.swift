@@ -15,44 +15,52 @@ extension PDService {
     /// Regions, and the changes of them that a client may ask PD for. Keys are taken as they are: a client that encodes
     /// its keys encodes them here as well.
     func registerRegions(in services: inout RPCServices) {
-        self.register(PdpbPDRPC.getRegion, in: &services, header: { $0.header }) { model, request, _ in
-            model.cluster.region(containing: [UInt8](request.regionKey))
+        self.register(PdpbPDRPC.getRegion, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
+            model.pdRegion(model.cluster.region(containing: [UInt8](request.regionKey)), request.needBuckets)
         } answer: {
             Self.answer($0, $1)
         }
-        self.register(PdpbPDRPC.getPrevRegion, in: &services, header: { $0.header }) { model, request, _ in
-            model.cluster.region(before: [UInt8](request.regionKey))
+        self.register(PdpbPDRPC.getPrevRegion, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
+            model.pdRegion(model.cluster.region(before: [UInt8](request.regionKey)), request.needBuckets)
         } answer: {
             Self.answer($0, $1)
         }
-        self.register(PdpbPDRPC.getRegionByID, in: &services, header: { $0.header }) { model, request, _ in
-            model.cluster.region(request.regionID)
+        self.register(PdpbPDRPC.getRegionByID, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
+            model.pdRegion(model.cluster.region(request.regionID), request.needBuckets)
         } answer: {
             Self.answer($0, $1)
         }
-        self.register(PdpbPDRPC.scanRegions, in: &services, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.scanRegions, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             model.cluster.regions(
                 from: [UInt8](request.startKey), to: [UInt8](request.endKey),
-                limit: request.limit > 0 ? Int(request.limit) : .max)
+                limit: request.limit > 0 ? Int(request.limit) : .max
+            ).map { model.pdRegion($0, false) }
         } answer: { regions, header in
             .with {
                 $0.header = header
-                $0.regions = regions.map(\.pdProto)
+                $0.regions = regions
                 $0.regionMetas = $0.regions.map(\.region)
                 $0.leaders = $0.regions.map(\.leader)
             }
         }
-        self.register(PdpbPDRPC.batchScanRegions, in: &services, header: { $0.header }) { model, request, _ in
+        self.register(PdpbPDRPC.batchScanRegions, in: &services, access: .regions, header: { $0.header }) {
+            model, request, _ in
             let ranges = request.ranges.map { RawRange(start: [UInt8]($0.startKey), end: [UInt8]($0.endKey)) }
             return Result { () throws(RangeError) in
-                try model.cluster.regions(in: ranges, limit: Int(request.limit))
+                try model.cluster.regions(in: ranges, limit: Int(request.limit)).map {
+                    model.pdRegion($0, request.needBuckets)
+                }
             }
         } answer: { result, header in
             .with {
                 switch result {
                 case .success(let regions):
                     $0.header = header
-                    $0.regions = regions.map(\.pdProto)
+                    $0.regions = regions
                 case .failure(let error):
                     $0.header = header.failed(.unknown, error.rawValue)
                 }
@@ -100,10 +108,11 @@ extension PDService {
             }
         }
         self.register(PdpbPDRPC.getOperator, in: &services, header: { $0.header }) { model, request, _ in
-            model.scatteredRegions.contains(request.regionID) ? request.regionID : nil
-        } answer: { regionID, header in
+            (request.regionID, model.pd.operators[request.regionID])
+        } answer: { found, header in
             .with {
-                guard let regionID else {
+                let (regionID, state) = found
+                guard let state else {
                     $0.header = header.failed(.regionNotFound, "Not Found")
                     return
                 }
@@ -111,18 +120,25 @@ extension PDService {
                 $0.regionID = regionID
                 $0.desc = Data("scatter-region".utf8)
                 $0.kind = Data("leader".utf8)
-                $0.status = .success
+                $0.status =
+                    switch state {
+                    case .finished: .success
+                    case .running: .running
+                    }
             }
         }
     }
 
     /// Where there is no such region, PD's answer is empty and no error.
-    private static func answer(_ region: RegionState?, _ header: Pdpb_ResponseHeader) -> Pdpb_GetRegionResponse {
+    private static func answer(_ region: Pdpb_Region?, _ header: Pdpb_ResponseHeader) -> Pdpb_GetRegionResponse {
         .with {
             $0.header = header
             guard let region else { return }
-            $0.region = region.proto
-            if let leader = region.leader { $0.leader = leader.proto }
+            $0.region = region.region
+            if region.leader.id != 0 { $0.leader = region.leader }
+            $0.downPeers = region.downPeers
+            $0.pendingPeers = region.pendingPeers
+            if region.hasBuckets { $0.buckets = region.buckets }
         }
     }
 }
@@ -132,16 +148,24 @@ extension ClusterModel {
     mutating func scatter(_ regionID: UInt64) {
         guard self.cluster.region(regionID) != nil else { return }
         self.cluster.scatter(regionID)
-        self.scatteredRegions.insert(regionID)
+        self.pd.operators[regionID] = .finished
     }
 }
 
-extension RegionState {
+extension ClusterModel {
+    func pdRegion(_ region: RegionState?, _ needBuckets: Bool) -> Pdpb_Region? {
+        region.map { self.pdRegion($0, needBuckets) }
+    }
+
     /// In a scan, a region without a leader has an empty one.
-    fileprivate var pdProto: Pdpb_Region {
+    func pdRegion(_ region: RegionState, _ needBuckets: Bool) -> Pdpb_Region {
         .with {
-            $0.region = self.proto
-            $0.leader = self.leader?.proto ?? Metapb_Peer()
+            $0.region = region.proto
+            $0.leader = region.leader?.proto ?? Metapb_Peer()
+            guard needBuckets, let buckets = self.pd.buckets[region.id] else { return }
+            $0.buckets.regionID = region.id
+            $0.buckets.version = buckets.version
+            $0.buckets.keys = [Data(region.startKey)] + buckets.keys.map { Data($0) } + [Data(region.endKey)]
         }
     }
 }

@@ -5,6 +5,10 @@
 struct TimestampOracle: Sendable {
     private var physical: UInt64 = 0
     private var logical: UInt64 = 0
+    /// Up to which time the leader may hand out timestamps, as it has put down for its successor.
+    private var window: UInt64 = 0
+    /// How far ahead that is.
+    private static let windowSize: UInt64 = 3_000
 
     /// The bits of the counter, and so the place of the milliseconds in the 64-bit form.
     static let logicalBits: UInt64 = 18
@@ -25,6 +29,15 @@ struct TimestampOracle: Sendable {
             self.logical = 0
         }
         self.logical += UInt64(count)
+        if self.physical >= self.window { self.window = self.physical + Self.windowSize }
         return (self.physical, self.logical)
+    }
+
+    /// Another member leads: it knows not what its predecessor gave, only up to where it might have, and begins behind that.
+    mutating func leaderChanged(milliseconds: UInt64) {
+        guard self.window > 0 else { return }
+        self.physical = max(milliseconds, self.window + 1)
+        self.logical = 0
+        self.window = self.physical + Self.windowSize
     }
 }

@@ -28,8 +28,12 @@ struct MemberTracker: Sendable {
     private(set) var leader: PeerAddress?
     private let endpoints: [PeerAddress]
     private var members: [PeerAddress] = []
+    /// The leader's own URL, as members name it to each other.
+    private(set) var leaderURL: String?
     /// The address that failed last: it is asked last.
     private var suspect: PeerAddress?
+    /// Members that could not be reached when they were called last.
+    private var unreachable: Set<PeerAddress> = []
 
     init(endpoints: [PeerAddress]) {
         self.endpoints = endpoints
@@ -45,6 +49,23 @@ struct MemberTracker: Sendable {
         return list
     }
 
+    /// The members that don't lead, as far as known, with those that could not be reached at the end.
+    var followers: [PeerAddress] {
+        let followers = self.members.filter { $0 != self.leader }
+        return followers.filter { !self.unreachable.contains($0) } + followers.filter { self.unreachable.contains($0) }
+    }
+
+    /// Every address that is of use.
+    var addresses: Set<PeerAddress> {
+        Set(self.members).union(self.endpoints).union(self.leader.map { [$0] } ?? [])
+    }
+
+    /// Who passes calls on to the leader; nil where that one can be reached itself, as far as known, or nobody else can.
+    var proxy: PeerAddress? {
+        guard let leader = self.leader, self.unreachable.contains(leader) else { return nil }
+        return self.followers.first { !self.unreachable.contains($0) }
+    }
+
     /// Takes in an answer to `GetMembers`.
     ///
     /// An answer of another cluster changes nothing.
@@ -55,23 +76,35 @@ struct MemberTracker: Sendable {
         }
         self.clusterID = answer.clusterID
         let found = answer.members.compactMap { Self.address($0) }
-        if !found.isEmpty { self.members = found }
+        if !found.isEmpty {
+            self.members = found
+            self.unreachable.formIntersection(found)
+        }
         guard let leader = Self.address(answer.leader) else {
             self.leader = nil
+            self.leaderURL = nil
             return .noLeader
         }
         self.leader = leader
+        self.leaderURL = answer.leader.first { Self.address([$0]) == leader }
         return .leader(leader)
     }
 
     /// A call to this address failed, or it says that it doesn't lead.
     ///
+    /// - Parameter isUnreachable: whether it gave no answer at all.
     /// - Returns: whether it was thought to lead; a report that comes late changes nothing.
-    mutating func failed(_ address: PeerAddress) -> Bool {
+    mutating func failed(_ address: PeerAddress, isUnreachable: Bool = false) -> Bool {
         self.suspect = address
+        if isUnreachable { self.unreachable.insert(address) }
         guard self.leader == address else { return false }
         self.leader = nil
         return true
+    }
+
+    /// An address that could not be reached answers again.
+    mutating func reached(_ address: PeerAddress) {
+        self.unreachable.remove(address)
     }
 
     private static func address(_ urls: [String]) -> PeerAddress? {

@@ -20,6 +20,8 @@ package struct PDError: Error, Sendable {
         case unimplemented
         /// The server answered with an error of its own.
         case server
+        /// A timestamp that is none, or one that PD has yet to hand out.
+        case invalidTimestamp
     }
 
     /// One try that failed.

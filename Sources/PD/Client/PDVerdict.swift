@@ -37,6 +37,9 @@ enum PDVerdict: Sendable {
             self = .later(reason: "PD does not know all regions of the range")
         case .unknown where Self.saysNotLeader(header.error.message):
             self = .leaderLost(reason: "not the leader")
+        // A store that never was has no code of its own.
+        case .unknown where header.error.message.contains("invalid store ID"):
+            self = .notFound
         case .unknown, .alreadyBootstrapped, .incompatibleVersion, .duplicatedEntry, .invalidValue,
             .dataCompacted, .UNRECOGNIZED:
             self = .fail(

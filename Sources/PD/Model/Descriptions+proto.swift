@@ -7,7 +7,7 @@ extension RegionDescription {
     /// - Parameter leader: a leader without an id counts as none.
     package init(
         _ region: Metapb_Region, leader: Metapb_Peer? = nil, downPeers: [Pdpb_PeerStats] = [],
-        pendingPeers: [Metapb_Peer] = []
+        pendingPeers: [Metapb_Peer] = [], buckets: Metapb_Buckets? = nil
     ) {
         self.init(
             id: region.id,
@@ -17,12 +17,14 @@ extension RegionDescription {
             peers: region.peers.map { PeerDescription($0) },
             leader: leader.flatMap { $0.id == 0 ? nil : PeerDescription($0) },
             downPeers: downPeers.map { PeerDescription($0.peer) },
-            pendingPeers: pendingPeers.map { PeerDescription($0) })
+            pendingPeers: pendingPeers.map { PeerDescription($0) },
+            buckets: buckets.flatMap { BucketsDescription($0) })
     }
 
     init(_ region: Pdpb_Region) {
         self.init(
-            region.region, leader: region.leader, downPeers: region.downPeers, pendingPeers: region.pendingPeers)
+            region.region, leader: region.leader, downPeers: region.downPeers, pendingPeers: region.pendingPeers,
+            buckets: region.hasBuckets ? region.buckets : nil)
     }
 
     /// Nil where PD knows no such region.
@@ -30,7 +32,7 @@ extension RegionDescription {
         guard response.hasRegion, response.region.id != 0 else { return nil }
         self.init(
             response.region, leader: response.leader, downPeers: response.downPeers,
-            pendingPeers: response.pendingPeers)
+            pendingPeers: response.pendingPeers, buckets: response.hasBuckets ? response.buckets : nil)
     }
 
     /// What a `ScanRegions` says, in the form of newer servers or of older ones, which list leaders apart.
@@ -39,6 +41,14 @@ extension RegionDescription {
         return response.regionMetas.enumerated().map { index, region in
             RegionDescription(region, leader: index < response.leaders.count ? response.leaders[index] : nil)
         }
+    }
+}
+
+extension BucketsDescription {
+    /// Nil where there are none: a region that was never divided has a list without keys.
+    package init?(_ buckets: Metapb_Buckets) {
+        guard !buckets.keys.isEmpty else { return nil }
+        self.init(regionID: buckets.regionID, version: buckets.version, keys: buckets.keys.map { [UInt8]($0) })
     }
 }
 
@@ -70,6 +80,8 @@ extension StoreDescription {
             address: store.address,
             state: state,
             labels: Dictionary(store.labels.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first }),
-            version: store.version)
+            version: store.version,
+            peerAddress: store.peerAddress,
+            statusAddress: store.statusAddress)
     }
 }

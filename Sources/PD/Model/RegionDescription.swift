@@ -16,10 +16,13 @@ package struct RegionDescription: Sendable, Hashable {
     package var downPeers: [PeerDescription]
     /// Peers that are still catching up with the leader.
     package var pendingPeers: [PeerDescription]
+    /// Where the region could be divided for work side by side; nil where that was not asked for, or PD doesn't know.
+    package var buckets: BucketsDescription?
 
     package init(
         id: UInt64, startKey: [UInt8], endKey: [UInt8], epoch: RegionEpoch, peers: [PeerDescription],
-        leader: PeerDescription? = nil, downPeers: [PeerDescription] = [], pendingPeers: [PeerDescription] = []
+        leader: PeerDescription? = nil, downPeers: [PeerDescription] = [], pendingPeers: [PeerDescription] = [],
+        buckets: BucketsDescription? = nil
     ) {
         self.id = id
         self.startKey = startKey
@@ -29,6 +32,22 @@ package struct RegionDescription: Sendable, Hashable {
         self.leader = leader
         self.downPeers = downPeers
         self.pendingPeers = pendingPeers
+        self.buckets = buckets
+    }
+}
+
+/// The parts of a region, about equal in size.
+package struct BucketsDescription: Sendable, Hashable {
+    package var regionID: UInt64
+    /// Grows with every change.
+    package var version: UInt64
+    /// Where the parts meet, the region's own bounds included.
+    package var keys: [[UInt8]]
+
+    package init(regionID: UInt64, version: UInt64, keys: [[UInt8]]) {
+        self.regionID = regionID
+        self.version = version
+        self.keys = keys
     }
 }
 

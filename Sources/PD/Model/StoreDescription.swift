@@ -16,14 +16,21 @@ package struct StoreDescription: Sendable, Hashable {
     package var state: State
     package var labels: [String: String]
     package var version: String
+    /// Where other stores reach it; empty where that is the same address.
+    package var peerAddress: String
+    /// Where it serves HTTP; empty where it doesn't.
+    package var statusAddress: String
 
     package init(
-        id: UInt64, address: String, state: State = .up, labels: [String: String] = [:], version: String = ""
+        id: UInt64, address: String, state: State = .up, labels: [String: String] = [:], version: String = "",
+        peerAddress: String = "", statusAddress: String = ""
     ) {
         self.id = id
         self.address = address
         self.state = state
         self.labels = labels
         self.version = version
+        self.peerAddress = peerAddress
+        self.statusAddress = statusAddress
     }
 }

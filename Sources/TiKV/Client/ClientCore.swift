@@ -41,12 +41,25 @@ final class ClientCore: Sendable {
         self.executors = EventLoopExecutors(group)
         self.clock = clock
         self.lifecycle = ClientLifecycle(clock: clock)
+        let http: HTTP1Client
+        do throws(TLSError) {
+            http = try HTTP1Client(
+                group: group, connectTimeout: configuration.connection.connectTimeout,
+                tls: connection.tls?.configuration, logger: logger)
+        } catch {
+            throw TiKVError(.invalidArgument, error.message)
+        }
+        // One loop for all connections to PD: what asks for timestamps runs there, next to its stream.
+        let loopOfPD = group.next()
         self.pd = PDClient(
             endpoints: endpoints, configuration: PDConfiguration(requestTimeout: configuration.pd.requestTimeout),
-            clock: clock, random: random, logger: logger
+            clock: clock, random: random, logger: logger, executor: EventLoopTaskExecutor(loopOfPD),
+            http: { request, address, timeout throws(RPCError) in
+                try await http.send(request, to: address, timeout: timeout)
+            }
         ) { address in
             ConnectionPool(
-                address: address, group: group,
+                address: address, group: loopOfPD,
                 configuration: connectionsToPD.observed(by: configuration.observer, at: address), logger: logger)
         }
         self.stores = StoreConnections(
@@ -67,8 +80,9 @@ final class ClientCore: Sendable {
         let codecs = CodecSource(
             mode, apiVersion: configuration.apiVersion, keyspace: configuration.keyspace, clock: clock
         ) { [pd = self.pd] name, deadline throws(PDError) in
-            guard let found = try await pd.keyspaceNumber(named: name, deadline: deadline) else { return nil }
-            return KeyspaceEntry(id: found.id, name: name, isEnabled: found.isEnabled, isOfV3: found.isOfV3)
+            guard let found = try await pd.keyspace(named: name, deadline: deadline) else { return nil }
+            return KeyspaceEntry(
+                id: found.id, name: name, isEnabled: found.state == .enabled, isOfV3: found.namespaceID != nil)
         }
         // What all requests carry, so that it is put into a region's context once.
         var base = Kvrpcpb_Context()
@@ -87,11 +101,20 @@ final class ClientCore: Sendable {
 
     /// Does the background work until the task is cancelled or its service group shuts down; then closes the client.
     func run() async throws(TiKVError) {
-        try await self.background.run(
-            self.lifecycle, self.stores, self.sender.cache, clock: self.clock,
-            shutdownTimeout: self.configuration.shutdownTimeout)
+        let result = await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.pd.run() }
+            // Calls under way may need timestamps until the last of them has ended.
+            defer { group.cancelAll() }
+            do throws(TiKVError) {
+                try await self.background.run(
+                    self.lifecycle, self.stores, self.sender.cache, clock: self.clock,
+                    shutdownTimeout: self.configuration.shutdownTimeout)
+                return Result<Void, TiKVError>.success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
         await self.pd.shutdown()
     }
 }
-
-extension ConnectionPool: RPCChannel {}

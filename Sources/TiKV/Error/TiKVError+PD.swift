@@ -14,6 +14,7 @@ extension TiKVError {
             case .closed: .clientClosed
             case .unimplemented: .unsupported
             case .server: .serverError
+            case .invalidTimestamp: .invalidArgument
             }
         self.init(
             code, error.message, detail: error.detail,

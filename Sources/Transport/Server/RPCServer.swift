@@ -3,10 +3,14 @@
 
 package import Logging
 package import NIOCore
+internal import NIOHTTP1
 internal import NIOPosix
 
 /// A gRPC server on one address. It is bound when it is made, so that its port is known, and serves while `run()` runs.
 package actor RPCServer {
+    /// Answers requests of HTTP/1.1, on the connection's event loop: it must not wait. Nil gives no answer at all.
+    package typealias HTTP1Responder = @Sendable (HTTP1Request) -> HTTP1Response?
+
     private enum State {
         case bound
         case running(CheckedContinuation<Void, Never>?)
@@ -41,10 +45,12 @@ package actor RPCServer {
     /// - Parameters:
     ///   - port: 0 picks a free one.
     ///   - tls: nil serves plaintext.
+    ///   - http1: answers connections that speak HTTP/1.1; nil refuses them.
     /// - Throws: `unavailable` where the address cannot be had.
     package static func bind(
         host: String, port: Int, services: RPCServices, group: any EventLoopGroup,
-        configuration: HTTP2Configuration = .init(), tls: TLSContextSource? = nil, logger: Logger
+        configuration: HTTP2Configuration = .init(), tls: TLSContextSource? = nil,
+        http1: HTTP1Responder? = nil, logger: Logger
     ) async throws(RPCError) -> RPCServer {
         let registry = ServerConnectionRegistry(services: services, configuration: configuration, logger: logger)
         let handshakes = TLSHandshakes()
@@ -60,8 +66,16 @@ package actor RPCServer {
                             let handler = try TLSHandler.server(tls.current(), handshakes: handshakes, logger: logger)
                             try channel.pipeline.syncOperations.addHandler(handler)
                         }
-                        let connection = try registry.makeConnection(on: channel.eventLoop)
-                        try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(connection))
+                        @Sendable func addHTTP2(_ channel: any Channel) throws {
+                            let connection = try registry.makeConnection(on: channel.eventLoop)
+                            try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(connection))
+                        }
+                        guard let http1 else { return try addHTTP2(channel) }
+                        let sniffer = ProtocolSniffer(handshakes: handshakes, http2: addHTTP2) { channel in
+                            try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                            try channel.pipeline.syncOperations.addHandler(HTTP1ServerHandler(http1))
+                        }
+                        try channel.pipeline.syncOperations.addHandler(sniffer)
                     }
                 }
                 .bind(host: host, port: port)

@@ -8,9 +8,9 @@ internal import COpenSSL
     /// The place of the context among a session's data; 0 is the one that OpenSSL leaves to applications.
     private static let place: Int32 = 0
 
-    /// A protocol's name in ALPN's form: a list of one.
-    static func list(_ name: String) -> [UInt8] {
-        [UInt8(clamping: name.utf8.count)] + name.utf8
+    /// Names of protocols in ALPN's form.
+    static func list(_ names: [String]) -> [UInt8] {
+        names.flatMap { [UInt8(clamping: $0.utf8.count)] + $0.utf8 }
     }
 
     /// The context outlives the session: `TLSSession` holds both, and frees the session first.
@@ -101,11 +101,24 @@ internal import COpenSSL
         return 0
     }
 
-    /// Picks ours from the client's list.
+    /// Picks the first of ours that is on the client's list.
     @unsafe private static func choose(
         _ wanted: [UInt8], from offered: UnsafeBufferPointer<UInt8>,
         _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ chosenCount: UnsafeMutablePointer<UInt8>?
     ) -> Int32 {
+        var rest = wanted[...]
+        while let count = rest.first, rest.count > Int(count) {
+            let name = rest.prefix(1 + Int(count))
+            rest = rest.dropFirst(1 + Int(count))
+            if unsafe Self.find(name, in: offered, chosen, chosenCount) { return SSL_TLSEXT_ERR_OK }
+        }
+        return SSL_TLSEXT_ERR_ALERT_FATAL
+    }
+
+    @unsafe private static func find(
+        _ wanted: ArraySlice<UInt8>, in offered: UnsafeBufferPointer<UInt8>,
+        _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ chosenCount: UnsafeMutablePointer<UInt8>?
+    ) -> Bool {
         var index = 0
         while index < offered.count {
             let count = Int(unsafe offered[index])
@@ -114,10 +127,10 @@ internal import COpenSSL
             if unsafe offered[index..<name + count].elementsEqual(wanted), let start = offered.baseAddress {
                 unsafe chosen?.pointee = start + name
                 unsafe chosenCount?.pointee = UInt8(count)
-                return SSL_TLSEXT_ERR_OK
+                return true
             }
             index = name + count
         }
-        return SSL_TLSEXT_ERR_ALERT_FATAL
+        return false
     }
 }

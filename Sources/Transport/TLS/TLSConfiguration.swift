@@ -66,6 +66,8 @@ package struct TLSConfiguration: Sendable, Equatable {
     package var maximumVersion: Version?
     /// What is to be spoken inside TLS, by its name in ALPN. A peer that does not agree on it is refused.
     package var applicationProtocol: String
+    /// What else may be spoken where the peer doesn't offer that; default nothing.
+    package var otherProtocols: [String] = []
     /// Whether clients must show a certificate that a trust root stands behind (server role).
     package var requireClientCertificate: Bool
     /// Time that a client has for the handshake (server role; a client's own limit is its connect timeout).
@@ -94,6 +96,9 @@ package struct TLSConfiguration: Sendable, Equatable {
         self.requireClientCertificate = requireClientCertificate
         self.handshakeTimeout = handshakeTimeout
     }
+
+    /// All that may be spoken, in the order in which it is wanted.
+    var protocols: [String] { [self.applicationProtocol] + self.otherProtocols }
 
     /// The form in which TiKV's tools are given certificates: paths of PEM files, empty where there is none (client-go's
     /// `cluster-ssl-ca`, `cluster-ssl-cert`, `cluster-ssl-key`). Without a CA the system's trust roots count.

@@ -81,8 +81,8 @@ internal import Synchronization
 
     /// Settings that contradict each other are refused rather than weakened in silence.
     private static func check(_ configuration: TLSConfiguration, _ role: TLSRole) throws(TLSError) {
-        guard (1...255).contains(configuration.applicationProtocol.utf8.count) else {
-            throw TLSError(.configuration, "\"\(configuration.applicationProtocol)\" is no name of a protocol")
+        for name in configuration.protocols where !(1...255).contains(name.utf8.count) {
+            throw TLSError(.configuration, "\"\(name)\" is no name of a protocol")
         }
         guard configuration.minimumVersion == .tls12 || configuration.maximumVersion != .tls12 else {
             throw TLSError(.configuration, "the oldest TLS version is newer than the newest")
@@ -192,7 +192,7 @@ internal import Synchronization
             let mode = self.configuration.verification == .none ? SSL_VERIFY_NONE : SSL_VERIFY_PEER
             unsafe TLSCallbacks.installVerification(on: self.context, mode: mode)
             isDone = unsafe TLSCallbacks.installForClient(
-                on: self.context, protocols: TLSCallbacks.list(self.configuration.applicationProtocol))
+                on: self.context, protocols: TLSCallbacks.list(self.configuration.protocols))
             // Tickets go to our own store, which knows which peer they are of.
             let cache = SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE
             unsafe tikv_SSL_CTX_set_session_cache_mode(self.context, Int(cache))

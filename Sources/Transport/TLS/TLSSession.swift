@@ -67,7 +67,7 @@ package import NIOCore
         }
         let context = TLSSessionContext(
             TLSVerification(peerName: name, allowedNames: tls.configuration.allowedNames),
-            protocols: TLSCallbacks.list(tls.configuration.applicationProtocol))
+            protocols: TLSCallbacks.list(tls.configuration.protocols))
         guard unsafe TLSCallbacks.attach(context, to: ssl), let bio = unsafe TLSBufferBIO.make(context) else {
             unsafe SSL_free(ssl)
             throw TLSError(.internalError, "out of memory for a TLS session")
@@ -280,7 +280,8 @@ package import NIOCore
         unsafe SSL_get0_alpn_selected(self.ssl, &selected, &count)
         let agreed = unsafe UnsafeBufferPointer(start: selected, count: Int(count))
         let wanted = self.tls.configuration.applicationProtocol
-        guard unsafe agreed.elementsEqual(wanted.utf8) else {
+        let isWanted = self.tls.configuration.protocols.contains { unsafe agreed.elementsEqual($0.utf8) }
+        guard isWanted else {
             throw TLSError(.applicationProtocol, "the peer did not agree to speak \(wanted) (ALPN)")
         }
         let isVerified =

@@ -188,6 +188,17 @@ import Foundation
                     }
                 ).newSafePoint
             }
+            // Garbage collection stays behind the transactions, which are moved first.
+            await #expect(throws: RPCError.self) { try await update(10) }
+            let lowest = try await harness.pd.unary(
+                PdpbPDRPC.updateServiceGCSafePoint,
+                .with {
+                    $0.header = header
+                    $0.serviceID = Data("gc_worker".utf8)
+                    $0.ttl = .max
+                    $0.safePoint = 10
+                })
+            #expect(lowest.minSafePoint == 10)
             #expect(try await update(10) == 10)
             #expect(try await update(5) == 10)
             #expect(try await harness.pd.unary(PdpbPDRPC.getGCSafePoint, .with { $0.header = header }).safePoint == 10)

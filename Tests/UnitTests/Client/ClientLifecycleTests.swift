@@ -1,8 +1,10 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 import Testing
 import TiKVPD
+import TiKVTransport
 
 @testable import TiKV
 
@@ -109,5 +111,25 @@ import TiKVPD
         #expect(lifecycle.isClosed)
         let error = #expect(throws: TiKVError.self) { try lifecycle.start() }
         #expect(error?.code == .clientClosed)
+    }
+
+    @Test func aClientThatCannotBeMadeLeavesNothingBehind() throws {
+        var configuration = ClientConfiguration()
+        configuration.connection.tls = .init(trustRoots: .file("/nowhere/ca.pem"))
+        let error = #expect(throws: TiKVError.self) {
+            try RawClient(pd: ["127.0.0.1:2379"], configuration: configuration)
+        }
+        #expect(error?.code == .invalidArgument)
+        // One that was made and never ran has opened nothing, and holds on to nothing.
+        weak var core: ClientCore?
+        weak var pd: PDClient?
+        do {
+            let made = try ClientCore(
+                .raw, pd: [PeerAddress(host: "127.0.0.1", port: 2379)], configuration: .init(),
+                logger: Logger(label: "test"))
+            core = made
+            pd = made.pd
+        }
+        #expect(core == nil && pd == nil)
     }
 }

@@ -27,6 +27,10 @@ import TiKVTransport
             /// What happens while a member says nothing.
             var silence: (@Sendable () -> Void)?
             var hasOldScan = false
+            /// Whether the leader answers calls that a follower passes on, while `down` keeps others from it.
+            var isReachedByFollowers = false
+            /// Members that answer for regions without leading.
+            var knowing: Set<String> = []
         }
 
         let state = Mutex(State())
@@ -61,7 +65,12 @@ import TiKVTransport
                 }
                 return response
             }
-            guard state.leader == name else { throw RPCError(.unavailable, "not leader", delivery: .answered) }
+            let metadata = self.channels.withLock { $0[name]?.metadata.last } ?? [:]
+            let isForwarded = metadata.first("pd-forwarded-host") == "http://\(state.leader ?? ""):2379"
+            let isFollowerRead = metadata.first("pd-allow-follower-handle") != nil && state.knowing.contains(name)
+            guard state.leader == name || isForwarded && state.isReachedByFollowers || isFollowerRead else {
+                throw RPCError(.unavailable, "not leader", delivery: .answered)
+            }
             let status = self.state.withLock { $0.statuses.isEmpty ? nil : $0.statuses.removeFirst() }
             if let status {
                 state.silence?()
@@ -120,9 +129,12 @@ import TiKVTransport
     private let members = Members()
     private let clock = VirtualClock(jumps: true)
 
-    private func client(_ names: [String] = ["a", "b", "c"]) -> PDClient {
+    private func client(
+        _ names: [String] = ["a", "b", "c"], configuration: PDConfiguration = .init()
+    ) -> PDClient {
         PDClient(
-            endpoints: names.map { PeerAddress(host: $0, port: 2379) }, clock: self.clock, random: { 0.5 },
+            endpoints: names.map { PeerAddress(host: $0, port: 2379) }, configuration: configuration,
+            clock: self.clock, random: { 0.5 },
             logger: Logger(label: "test")
         ) { [members] in members.channel($0) }
     }
@@ -381,5 +393,103 @@ import TiKVTransport
             return await group.next() ?? nil
         }
         #expect(code == .cancelled)
+    }
+
+    // MARK: - Followers
+
+    @Test func aFollowerPassesCallsOnWhileTheLeaderIsOutOfReach() async throws {
+        let client = self.client(configuration: PDConfiguration(forwarding: true))
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock {
+            $0.down = ["a"]
+            $0.isReachedByFollowers = true
+        }
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+        #expect(self.clock.waits.isEmpty)
+        #expect(self.members.calls("b").last == "GetRegion")
+        // And all that follow, without another try.
+        let before = self.members.calls("a").count
+        #expect(try await client.store(id: 3, deadline: self.deadline()) != nil)
+        #expect(self.members.calls("a").count == before)
+        // The leader leads on, and is called itself as soon as it answers.
+        #expect(await client.leader?.host == "a")
+        self.members.state.withLock { $0.down = [] }
+        await client.probe()
+        #expect(self.members.calls("a").count == before + 1)
+        let passedOn = self.members.calls("b").count
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+        #expect(self.members.calls("a").last == "GetRegion")
+        #expect(self.members.calls("b").count == passedOn)
+    }
+
+    @Test func withoutForwardingNobodyPassesCallsOn() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock {
+            $0.down = ["a"]
+            $0.isReachedByFollowers = true
+        }
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline(.seconds(5)))
+        }
+        #expect(error?.code == .unreachable)
+    }
+
+    @Test func followersAnswerForRegionsWhileNobodyLeads() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.members.state.withLock {
+            $0.leader = nil
+            $0.knowing = ["c"]
+        }
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+        #expect(self.clock.waits.isEmpty)
+        #expect(self.members.calls("c").last == "GetRegion")
+        // For nothing else.
+        await #expect(throws: PDError.self) {
+            try await client.store(id: 3, deadline: self.deadline(.seconds(5)))
+        }
+    }
+
+    @Test func followersShareTheLoadWhereBothSidesAllowIt() async throws {
+        self.members.state.withLock { $0.knowing = ["b", "c"] }
+        let options = RegionOptions(allowFollower: true)
+        let reserved = self.client()
+        for _ in 0..<6 { _ = try await reserved.region(for: [1], options: options, deadline: self.deadline()) }
+        #expect(!self.members.calls("b").contains("GetRegion") && !self.members.calls("c").contains("GetRegion"))
+        let client = self.client(configuration: PDConfiguration(followerHandling: true))
+        for _ in 0..<7 { _ = try await client.region(for: [1], options: options, deadline: self.deadline()) }
+        #expect(self.members.calls("b").filter { $0 == "GetRegion" }.count == 2)
+        #expect(self.members.calls("c").filter { $0 == "GetRegion" }.count == 2)
+        let shared = self.members.calls("b").count
+        for _ in 0..<6 { _ = try await client.region(for: [1], deadline: self.deadline()) }
+        #expect(self.members.calls("b").count == shared)
+        // One that knows nothing, or is gone, costs no more than a question: the leader answers in its place.
+        self.members.state.withLock {
+            $0.knowing = []
+            $0.down = ["b"]
+        }
+        for _ in 0..<3 {
+            #expect(try await client.region(for: [1], options: options, deadline: self.deadline())?.id == 5)
+        }
+        #expect(self.clock.waits.isEmpty)
+    }
+
+    @Test func anOverloadedPDIsNotAskedForRegions() async throws {
+        let breaker = CircuitBreaker.Configuration(window: .zero, minimumRate: 0, errorPercentage: 100)
+        let client = self.client(configuration: PDConfiguration(circuitBreaker: breaker))
+        _ = try await client.store(id: 3, deadline: self.deadline())
+        self.members.state.withLock { $0.down = ["a", "b", "c"] }
+        await #expect(throws: PDError.self) { try await client.region(for: [1], deadline: self.deadline(.seconds(5))) }
+        self.members.state.withLock { $0.down = [] }
+        let calls = self.members.calls("a").count
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline(.seconds(5)))
+        }
+        #expect(error?.message.contains("held back") == true)
+        #expect(self.members.calls("a").count == calls)
+        #expect(try await client.store(id: 3, deadline: self.deadline()) != nil)
+        try await self.clock.sleep(until: self.clock.now.advanced(by: .seconds(10)))
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
     }
 }

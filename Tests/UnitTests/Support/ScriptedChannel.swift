@@ -14,7 +14,7 @@ final class ScriptedChannel: RPCChannel {
         @Sendable (_ call: String, _ request: any Message, _ options: CallOptions) async throws(RPCError) -> any Message
 
     private let handler: FullHandler
-    private let log = Mutex<(calls: [String], isShutDown: Bool)>(([], false))
+    private let log = Mutex<(calls: [String], metadata: [Metadata], isShutDown: Bool)>(([], [], false))
 
     init(_ handler: @escaping Handler) {
         self.handler = { call, request, _ throws(RPCError) in try await handler(call, request) }
@@ -27,12 +27,18 @@ final class ScriptedChannel: RPCChannel {
     /// The names of the calls so far.
     var calls: [String] { self.log.withLock { $0.calls } }
 
+    /// What came beside each call.
+    var metadata: [Metadata] { self.log.withLock { $0.metadata } }
+
     var isShutDown: Bool { self.log.withLock { $0.isShutDown } }
 
     func unary<Request: Message, Response: Message>(
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
     ) async throws(RPCError) -> Response {
-        self.log.withLock { $0.calls.append(method.name) }
+        self.log.withLock {
+            $0.calls.append(method.name)
+            $0.metadata.append(options.metadata)
+        }
         guard let response = try await self.handler(method.name, request, options) as? Response else {
             throw RPCError(.unimplemented, "the script has no such answer", delivery: .answered)
         }
