@@ -209,10 +209,15 @@ extension RegionRequestSender {
     /// All replicas were tried, or none can be: waits, so that the region is looked up anew after a while.
     private func nobodyLeft(in region: CachedRegion, _ call: inout RegionCall) async throws(TiKVError) {
         if let wait = call.selector?.owedWait() { try await self.wait(wait.kind, hint: wait.hint, &call) }
-        call.recordIfNothing(.regionUnavailable, "no replica of region \(region.id) can be asked")
-        // Nobody else may be looking after a store that this request found dead.
         let store = region.replicas[region.leaderIndex].store
-        if store.liveness != .reachable { _ = await self.liveness(of: store, call) }
+        if store.liveness != .reachable {
+            let address = store.lastHandle.map { " at \($0.address)" } ?? ""
+            call.recordIfNothing(.storeUnreachable, "store \(store.id)\(address) does not answer")
+            // Nobody else may be looking after it.
+            _ = await self.liveness(of: store, call)
+        } else {
+            call.recordIfNothing(.regionUnavailable, "no replica of region \(region.id) can be asked")
+        }
         try await self.wait(.regionMiss, &call)
     }
 

@@ -142,7 +142,8 @@ final class RegionRequestSender: Sendable {
             switch found {
             case .region(let region): return region
             case .nothing(let reason):
-                call.record(.regionUnavailable, reason.words)
+                // Why it was asked for says more.
+                call.recordIfNothing(.regionUnavailable, reason.words)
                 try await self.wait(.regionMiss, &call)
             }
         }

@@ -124,7 +124,7 @@ import TiKVTransport
         _ = try await harness.get()
         #expect(log.rpcs.map(\.address) == ["store1:20160", "store2:20160"])
         #expect(log.rpcs.map(\.attempt) == [1, 2])
-        #expect(log.rpcs.map(\.requestSource) == ["leader_unknown", "retry_leader_leader_unknown"])
+        #expect(log.rpcs.map(\.requestSource) == ["leader_unknown", "retry_leader_follower_unknown"])
         #expect(log.texts == ["+a", "-a", "+a", "-a"])
     }
 

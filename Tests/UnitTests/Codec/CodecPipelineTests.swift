@@ -14,17 +14,17 @@ import TiKVProto
     private typealias Samples = CodecSamples
 
     private func region(_ id: UInt64, _ start: [UInt8]?, _ end: [UInt8]?) -> RegionDescription {
-        RegionDescription(
-            Samples.region(id, start, end).with {
-                $0.regionEpoch.version = id
-                $0.regionEpoch.confVer = 1
-                $0.peers = [
-                    .with {
-                        $0.id = 10 + id
-                        $0.storeID = 1
-                    }
-                ]
-            })
+        let region = Samples.region(id, start, end).with {
+            $0.regionEpoch.version = id
+            $0.regionEpoch.confVer = 1
+            $0.peers = [
+                .with {
+                    $0.id = 10 + id
+                    $0.storeID = 1
+                }
+            ]
+        }
+        return RegionDescription(region, leader: region.peers[0])
     }
 
     @Test func requestsAndAnswersAreTranslated() async throws {

@@ -307,7 +307,7 @@ import TiKVTransport
     }
 
     @Test func concurrentLoadsAndChangesKeepInOrder() async throws {
-        let harness = PipelineHarness(Self.regions(27))
+        let harness = PipelineHarness(Self.regions(27), jumps: false)
         let cache = harness.cache
         let deadline = self.deadline(harness)
         try await withThrowingTaskGroup(of: Void.self) { group in
