@@ -55,7 +55,7 @@ struct PairProgram: ~Copyable {
         guard let client = side(false), let server = side(true) else { return nil }
         self.client = client
         self.server = server
-        self.piece = [Int.max, 1, 100, 1_000][reader.below(4)]
+        self.piece = [Int.max, 20, 100, 1_000][reader.below(4)]
         self.reader = reader
     }
 
@@ -87,8 +87,8 @@ struct PairProgram: ~Copyable {
         let code = self.reader.byte()
         switch code & 15 {
         case 0, 1: self.request()
-        case 2, 3: Self.send(&self.client, self.reader.below(256), Int(self.reader.byte()) * 37)
-        case 4, 5: Self.send(&self.server, self.reader.below(256), Int(self.reader.byte()) * 37)
+        case 2, 3: Self.send(&self.client, self.reader.below(256), Int(self.reader.byte()) * 5)
+        case 4, 5: Self.send(&self.server, self.reader.below(256), Int(self.reader.byte()) * 5)
         case 6: Self.finish(&self.client, self.reader.below(256), trailers: nil)
         case 7: Self.finish(&self.server, self.reader.below(256), trailers: ResponseHeaders.ok)
         case 8: Self.reset(&self.client, self.reader.below(256))
