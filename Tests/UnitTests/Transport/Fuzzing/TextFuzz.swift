@@ -10,9 +10,9 @@ enum TextFuzz {
     static func text(_ reader: inout FuzzReader) -> [String] {
         var faults: [String] = []
         let block = FramingFuzz.block(&reader)
-        if case .call(_, let metadata, let limit) = RequestHead(block) {
-            for field in metadata.fields { _ = metadata.allBinary(field.name) }
-            if let limit, limit < .zero { faults.append("a negative time limit") }
+        if case .call(let call) = RequestHead(block) {
+            for field in call.metadata.fields { _ = call.metadata.allBinary(field.name) }
+            if let limit = call.timeLimit, limit < .zero { faults.append("a negative time limit") }
         }
         let bytes = reader.remainder()
         let text = String(decoding: bytes, as: UTF8.self)
