@@ -178,7 +178,7 @@ package import NIOCore
     /// again: a stream that waits for the peer's limit is known to nghttp2 as cancelled, and a second RST_STREAM would
     /// go out for a stream that the peer never saw, which costs the connection.
     package mutating func reset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
-        guard self.context.owns(stream), self.context.withBody(stream.slot, { $0.markReset() }) == true else { return }
+        guard unsafe self.context.pointee.markReset(stream) else { return }
         _ = unsafe nghttp2_submit_rst_stream(self.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
     }
 

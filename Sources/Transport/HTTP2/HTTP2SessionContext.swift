@@ -98,6 +98,11 @@ struct HTTP2SessionContext: ~Copyable {
         return true
     }
 
+    /// Returns whether the stream is there and was not reset before.
+    mutating func markReset(_ stream: HTTP2Stream) -> Bool {
+        self.owns(stream) && self.bodies[stream.slot]?.markReset() == true
+    }
+
     /// Moves body bytes to `room`. Nil where there is no such body.
     @unsafe mutating func readBody(
         _ slot: Int, into room: UnsafeMutableRawBufferPointer
