@@ -51,13 +51,13 @@ import Foundation
         var model = Model()
         var clients: [Client] = []
         var clock: UInt64 = 10
-        let names = ["a", "b", "c", "d", "e"]
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
         var commits = 0
         for _ in 0..<1500 {
             clock += UInt64.random(in: 1...3, using: &random)
             switch Int.random(in: 0..<10, using: &random) {
             case 0, 1:
-                let count = Int.random(in: 1...3, using: &random)
+                let count = Int.random(in: 1...2, using: &random)
                 clients.append(
                     Client(
                         startTS: clock, keys: Array(names.shuffled(using: &random).prefix(count)),
@@ -91,7 +91,7 @@ import Foundation
                 }
             }
         }
-        #expect(commits > 10)
+        #expect(commits > 2)
         try self.settle(clients, &mvcc, &model)
         for key in names {
             for timestamp in stride(from: UInt64(0), through: clock + 10, by: 7) {
