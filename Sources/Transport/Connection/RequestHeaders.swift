@@ -10,7 +10,7 @@ struct RequestHeaders {
     private var byPath: [String: HeaderList] = [:]
     private var more = HeaderList()
 
-    init(authority: String, scheme: String, compression: Compression, metadata: Metadata) {
+    init(authority: String, scheme: String, compression: Compression = .none, metadata: Metadata = [:]) {
         self.metadata = metadata
         self.compression = compression
         self.authority = authority
