@@ -167,6 +167,7 @@ struct PoolTests {
                 #expect(error?.message.contains("cannot connect") == true)
             }
         }
+        #expect(recorder.soFar.changes.contains { $0.state == .closed && $0.waitingCalls > 0 })
         // Nobody tried on his own: there was one connect, or another after the pause.
         #expect(recorder.soFar.changes.count { $0.state == .connecting } <= 20)
         await pool.shutdown()
