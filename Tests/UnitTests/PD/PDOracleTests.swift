@@ -208,7 +208,7 @@ import TiKVTransport
             pd.advance(to: Timestamp(rawValue: last.rawValue + 9))
             let before = source.requests.count
             let deadline = self.deadline
-            let isCancelled = Atomic<Int>(0)
+            let hasGivenUp = ScriptedGate()
             let codes: [UInt64: PDError.Code] = await withTaskGroup(of: (UInt64, PDError.Code?).self) { group in
                 for offset in [UInt64(5), 10, 50, 60, 70] {
                     group.addTask {
@@ -237,11 +237,11 @@ import TiKVTransport
                         while source.requests.count == before { await Task.yield() }
                         inner.cancelAll()
                         let code = await inner.next() ?? nil
-                        isCancelled.store(1, ordering: .releasing)
+                        hasGivenUp.open()
                         return (7, code)
                     }
                 }
-                while isCancelled.load(ordering: .acquiring) == 0 { await Task.yield() }
+                await hasGivenUp.pass()
                 gate.open()
                 return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
             }
