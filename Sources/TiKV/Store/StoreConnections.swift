@@ -132,7 +132,11 @@ actor StoreConnections {
                 group.addTask { await channel.shutdown(gracefully: nil) }
             }
         }
-        self.records.withLock { $0 = [:] }
+        let records = self.records.withLock { records in
+            defer { records = [:] }
+            return Array(records.values)
+        }
+        for record in records { record.close() }
     }
 
     // MARK: - Private

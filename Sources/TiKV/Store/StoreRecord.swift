@@ -85,6 +85,14 @@ final class StoreRecord: Sendable {
         self.failures.add(1, ordering: .acquiringAndReleasing)
     }
 
+    /// The client is closed: whoever still has a region that names the store reaches nobody by it, and keeps no connections.
+    func close() {
+        self.state.withLock { state in
+            state.handle = nil
+            state.resolve = .unresolved
+        }
+    }
+
     /// PD is to be asked again before the next request.
     func needsCheck() {
         self.state.withLock { state in
