@@ -160,7 +160,8 @@ struct RPCLoopbackTests {
                         TikvpbTikvRPC.rawPut, Kvrpcpb_RawPutRequest(), options: .init(timeout: .seconds(2)))
                 })
             #expect(error.code == .deadlineExceeded)
-            #expect(error.delivery == .unknown)
+            // The server's own clock may end the call first, and then it answers with this status.
+            #expect(error.delivery != .notSent)
             for await _ in cancelled.stream {}
             // The connection has survived.
             try await Self.expectAnswer(pool)
