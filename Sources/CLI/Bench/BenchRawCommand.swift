@@ -52,7 +52,8 @@ struct BenchRawCommand: AsyncParsableCommand {
         guard self.inFlight > 0, self.keys > 0, self.valueSize > 0, self.count ?? 1 > 0, self.batchSize > 0 else {
             throw ValidationError("--in-flight, --keys, --value-size, --batch-size and --count must be more than 0")
         }
-        guard self.batchSize <= self.keys else {
+        // A single get or put has no use for it.
+        guard [.get, .put].contains(self.operation) || self.batchSize <= self.keys else {
             throw ValidationError("--batch-size must not be more than --keys")
         }
     }

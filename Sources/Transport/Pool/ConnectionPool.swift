@@ -54,6 +54,9 @@ package actor ConnectionPool {
 
     /// Connections that a call tries where one after the other takes no new calls.
     private static let mostConnectionsTried = 3
+    /// How often a server may refuse a call unseen before that counts as a connection that takes none. Each time costs a
+    /// round trip, and the call's deadline goes on.
+    private static let mostRefusals = 64
 
     package nonisolated let address: PeerAddress
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -234,11 +237,17 @@ package actor ConnectionPool {
         _ body: (Connection) async throws(RPCError) -> Result
     ) async throws(RPCError) -> Result {
         var tried = 0
+        var refusals = 0
         while true {
             let connection = try await self.connection()
             do {
                 return try await body(connection)
             } catch {
+                // A server that holds to its limit of streams counts one that has ended a moment longer than we do.
+                if error.isStreamRefused, error.delivery == .notSent, refusals < Self.mostRefusals {
+                    refusals += 1
+                    continue
+                }
                 tried += 1
                 guard error.delivery == .notSent, error.code == .unavailable, connection.wasReady,
                     tried < Self.mostConnectionsTried

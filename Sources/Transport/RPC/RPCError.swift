@@ -48,6 +48,8 @@ package struct RPCError: Error, Sendable {
     package var isPermanent: Bool
     /// It was this client that closed the connection, or is closed as a whole.
     package var isClosedHere = false
+    /// Whether the peer refused this one stream unseen (REFUSED_STREAM): the connection is as good as before.
+    package var isStreamRefused = false
 
     package init(
         _ code: Code, _ message: String, delivery: Delivery = .unknown, metadata: Metadata = [:], peer: String = "",

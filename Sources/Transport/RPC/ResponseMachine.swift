@@ -78,7 +78,7 @@ struct ResponseMachine: Sendable {
     mutating func closed(_ code: HTTP2ErrorCode, complaint: String? = nil) -> End? {
         guard !self.isEnded else { return nil }
         let reason = complaint.map { " (\($0))" } ?? ""
-        let failure =
+        var failure =
             switch code {
             case .noError: RPCError(.internalError, "the stream was closed without a status")
             case .refusedStream:
@@ -88,6 +88,7 @@ struct ResponseMachine: Sendable {
             case .inadequateSecurity: RPCError(.permissionDenied, "the peer reset the stream: \(code)")
             default: RPCError(.internalError, "the stream was reset: \(code)\(reason)")
             }
+        failure.isStreamRefused = code == .refusedStream
         return self.end(.failed(failure))
     }
 

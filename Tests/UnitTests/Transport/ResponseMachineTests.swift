@@ -118,6 +118,7 @@ import Testing
             }
             #expect(error.code == wanted)
             #expect(error.delivery == delivery)
+            #expect(error.isStreamRefused == (code == .refusedStream))
         }
     }
 
