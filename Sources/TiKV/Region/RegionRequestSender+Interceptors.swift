@@ -43,20 +43,23 @@ extension RegionRequestSender {
             options.timeout = min(rpc.timeout, limit)
             for (name, value) in rpc.metadata { options.metadata.add(value, for: name) }
             do throws(RPCError) {
-                sending.isUnsettled.store(true, ordering: .relaxed)
-                return try await store.channel.unary(method, request, options: options)
+                let answer: Response = try await store.channel.unary(method, request, options: options)
+                sending.hadEffect.store(true, ordering: .relaxed)
+                return answer
             } catch {
-                if error.delivery == .notSent { sending.isUnsettled.store(false, ordering: .relaxed) }
+                // Never taken back: an interceptor may send more than once, and what a later try says is not about this one.
+                if TransportErrorReaction.isOutcomeUnknown(error) { sending.hadEffect.store(true, ordering: .relaxed) }
                 throw RPCFailure(error)
             }
         }
         do {
             return .success(try await next(rpc))
         } catch let failure as RPCFailure {
+            if sending.hadEffect.load(ordering: .relaxed) { call.isOutcomeUnknown = true }
             return .failure(failure.error)
         } catch {
             // The request was sent, and its answer is lost to the caller.
-            if sending.isUnsettled.load(ordering: .relaxed) { call.isOutcomeUnknown = true }
+            if sending.hadEffect.load(ordering: .relaxed) { call.isOutcomeUnknown = true }
             switch error {
             case let error as TiKVError: throw error
             case is CancellationError: throw TiKVError(.cancelled, "the task was cancelled")
@@ -65,8 +68,8 @@ extension RegionRequestSender {
         }
     }
 
-    /// Whether the RPC went out, whatever interceptors make of its answer.
+    /// Whether the RPC may have been carried out, in any of the times it was sent, whatever interceptors make of that.
     private final class Sending: Sendable {
-        let isUnsettled = Atomic(false)
+        let hadEffect = Atomic(false)
     }
 }

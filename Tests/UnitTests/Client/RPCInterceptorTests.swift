@@ -179,6 +179,37 @@ import TiKVTransport
         #expect(harness.hosts == ["store1"])
     }
 
+    @Test func anInterceptorThatSendsAgainDoesNotTakeTheFirstTimeBack() async {
+        struct Repeater: RPCInterceptor {
+            let name = "repeater"
+
+            func intercept<Response: Sendable>(
+                _ rpc: InterceptedRPC, next: RPCInterceptorNext<Response>
+            ) async throws -> Response {
+                do {
+                    return try await next(rpc)
+                } catch is RPCFailure {
+                    return try await next(rpc)
+                }
+            }
+        }
+        let harness = Harness([.sample(1)], interceptors: [Repeater()])
+        let count = Mutex(0)
+        harness.on("store1") { _ throws(RPCError) in
+            let number = count.withLock { count in
+                count += 1
+                return count
+            }
+            // The second status says that this time nothing was begun.
+            throw number == 1
+                ? RPCError(.unavailable, "cut", delivery: .unknown)
+                : RPCError(.permissionDenied, "no", delivery: .answered)
+        }
+        let error = await self.error { () async throws(TiKVError) in try await harness.put() }
+        #expect(error?.isOutcomeUnknown == true)
+        #expect(harness.hosts == ["store1", "store1"])
+    }
+
     @Test func aFailedRPCIsSeenAndTriedAgain() async throws {
         final class Watcher: RPCInterceptor {
             let name = "watcher"
