@@ -42,7 +42,7 @@ struct BenchTSOCommand: AsyncParsableCommand {
                 group.addTask {
                     var latencies = LatencyHistogram()
                     var now = ContinuousClock.now
-                    var last = Timestamp.zero
+                    var last = TiKVPD.Timestamp.zero
                     while now < end {
                         let began = now
                         let timestamp = try await client.timestamp(deadline: limit)

@@ -24,7 +24,7 @@ struct TSOCommand: AsyncParsableCommand {
 
     func run() async throws {
         if let timestamp = self.timestamp {
-            return try StandardStream.output.write(Self.line(Timestamp(rawValue: timestamp)))
+            return try StandardStream.output.write(Self.line(TiKVPD.Timestamp(rawValue: timestamp)))
         }
         try await self.connection.withPDClient { client in
             var output = BufferedOutput()
@@ -35,7 +35,7 @@ struct TSOCommand: AsyncParsableCommand {
         }
     }
 
-    private static func line(_ timestamp: Timestamp) -> String {
+    private static func line(_ timestamp: TiKVPD.Timestamp) -> String {
         "\(timestamp)\t\(timestamp.physical)\t\(timestamp.logical)\n"
     }
 }

@@ -14,6 +14,8 @@ final class BackgroundWork: Sendable {
         case watchStore(UInt64)
         /// Asks PD for a region's buckets.
         case refreshBuckets(UInt64)
+        /// Finishes what a call has begun, such as removing the locks of a transaction that has ended.
+        case finish(@Sendable () async -> Void)
     }
 
     private let items: AsyncStream<Item>
@@ -51,6 +53,8 @@ final class BackgroundWork: Sendable {
                         group.addTask { await stores.lookAfter(id) }
                     case .refreshBuckets(let id):
                         group.addTask { await cache?.refreshBuckets(ofRegion: id) }
+                    case .finish(let work):
+                        group.addTask { await work() }
                     }
                 }
                 if !Task.isCancelled {

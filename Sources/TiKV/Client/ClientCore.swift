@@ -99,6 +99,33 @@ final class ClientCore: Sendable {
             logger: logger)
     }
 
+    /// The addresses of members of PD that an application has named.
+    static func addresses(_ pd: [String]) throws(TiKVError) -> [PeerAddress] {
+        guard !pd.isEmpty else { throw TiKVError(.invalidArgument, "no address of PD was given") }
+        var endpoints: [PeerAddress] = []
+        for text in pd {
+            guard let address = PeerAddress(text, defaultPort: 2379) else {
+                throw TiKVError(.invalidArgument, "\"\(text)\" is not an address of the form host:port")
+            }
+            endpoints.append(address)
+        }
+        return endpoints
+    }
+
+    /// A timestamp above all that PD has handed out.
+    func timestamp(deadline: Deadline) async throws(TiKVError) -> UInt64 {
+        do throws(PDError) {
+            return try await self.pd.timestamp(deadline: deadline).rawValue
+        } catch {
+            throw TiKVError(error)
+        }
+    }
+
+    /// Hands work to `run()`, which does it however the caller ends.
+    func inBackground(_ work: @escaping @Sendable () async -> Void) {
+        self.background.add(.finish(work))
+    }
+
     /// Does the background work until the task is cancelled or its service group shuts down; then closes the client.
     func run() async throws(TiKVError) {
         let result = await withTaskGroup(of: Void.self) { group in

@@ -33,6 +33,8 @@ public struct ClientConfiguration: Sendable {
     public var routing: Routing
     /// Raw key-value calls.
     public var raw: Raw
+    /// Transactions and snapshots.
+    public var transaction: Transaction
 
     /// Stand around every RPC to a store, in this order; default none. See ``RPCInterceptor``.
     public var interceptors: [any RPCInterceptor] = []
@@ -45,7 +47,8 @@ public struct ClientConfiguration: Sendable {
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5),
         apiVersion: APIVersion = .v1, keyspace: String? = nil, pd: PD = .init(), connection: Connection = .init(),
-        regionCache: RegionCache = .init(), routing: Routing = .init(), raw: Raw = .init()
+        regionCache: RegionCache = .init(), routing: Routing = .init(), raw: Raw = .init(),
+        transaction: Transaction = .init()
     ) {
         self.requestTimeout = requestTimeout
         self.shutdownTimeout = shutdownTimeout
@@ -56,6 +59,7 @@ public struct ClientConfiguration: Sendable {
         self.regionCache = regionCache
         self.routing = routing
         self.raw = raw
+        self.transaction = transaction
     }
 }
 

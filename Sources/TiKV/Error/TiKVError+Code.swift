@@ -98,7 +98,7 @@ extension TiKVError {
         public static var assertionFailed: Code { Code(.assertionFailed) }
         /// A key is longer than TiKV takes. Nothing was written.
         public static var keyTooLarge: Code { Code(.keyTooLarge) }
-        /// The transaction is larger than it may be by its options. The last write was not taken.
+        /// The transaction is larger than it may be (``TransactionOptions/maximumSize``). The last write was not taken.
         public static var transactionTooLarge: Code { Code(.transactionTooLarge) }
         /// The transaction was rolled back by others before it could commit: its locks had expired. It can be run again.
         public static var transactionRolledBack: Code { Code(.transactionRolledBack) }

@@ -53,15 +53,8 @@ public final class RawClient: Sendable {
     public init(
         pd: [String], configuration: ClientConfiguration = .init(), logger: Logger = .tikvSilent
     ) throws(TiKVError) {
-        guard !pd.isEmpty else { throw TiKVError(.invalidArgument, "no address of PD was given") }
-        var endpoints: [PeerAddress] = []
-        for text in pd {
-            guard let address = PeerAddress(text, defaultPort: 2379) else {
-                throw TiKVError(.invalidArgument, "\"\(text)\" is not an address of the form host:port")
-            }
-            endpoints.append(address)
-        }
-        self.core = try ClientCore(.raw, pd: endpoints, configuration: configuration, logger: logger)
+        self.core = try ClientCore(
+            .raw, pd: try ClientCore.addresses(pd), configuration: configuration, logger: logger)
     }
 
     /// Runs a client for as long as `body` takes, and closes it.

@@ -29,11 +29,13 @@ extension RegionRequestSender {
     ///   - collect: takes the results, in any order.
     func scatter<Work: Sendable, Output: Sendable>(
         _ work: Work, timeout: Duration, isWrite: Bool, isRepeatable: Bool = true, concurrency: Int,
+        options: RequestOptions = .init(),
         split: (Work, inout RegionCall) async throws(TiKVError) -> [(region: CachedRegion, work: Work)],
         deliver: @escaping @Sendable (Work, CachedRegion, inout RegionCall) async throws(TiKVError) -> Output?,
         collect: (Output) -> Void
     ) async throws(TiKVError) {
-        var call = try await self.begin(timeout: timeout, isWrite: isWrite, isRepeatable: isRepeatable)
+        var call = try await self.begin(
+            timeout: timeout, isWrite: isWrite, isRepeatable: isRepeatable, options: options)
         defer { self.lifecycle.end() }
         var queue: [Piece<Work>] = []
         do throws(TiKVError) {

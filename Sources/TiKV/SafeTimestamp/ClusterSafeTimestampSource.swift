@@ -20,12 +20,12 @@ struct ClusterSafeTimestampSource: SafeTimestampSource {
         try await self.pd.minimumResolvedTimestamps(ofStores: stores, deadline: deadline)
     }
 
-    func safeTimestamp(ofStore id: UInt64, deadline: Deadline) async -> Timestamp? {
+    func safeTimestamp(ofStore id: UInt64, deadline: Deadline) async -> TiKVPD.Timestamp? {
         guard let handle = try? await self.connections.resolve(id, deadline: deadline) else { return nil }
         var request = Kvrpcpb_StoreSafeTSRequest()
         request.keyRange = Kvrpcpb_KeyRange()
         let options = CallOptions(timeout: deadline.remaining(at: self.pd.clock.now))
         let response = try? await handle.channel.unary(TikvpbTikvRPC.getStoreSafeTS, request, options: options)
-        return response.map { Timestamp(rawValue: $0.safeTs) }
+        return response.map { TiKVPD.Timestamp(rawValue: $0.safeTs) }
     }
 }

@@ -14,23 +14,23 @@ struct SafeTimestampTable: Sendable {
     /// The label of a store that names its zone.
     static let zoneLabel = "zone"
 
-    private(set) var stores: [UInt64: Timestamp] = [:]
-    private var minima: [String: Timestamp] = [:]
+    private(set) var stores: [UInt64: TiKVPD.Timestamp] = [:]
+    private var minima: [String: TiKVPD.Timestamp] = [:]
 
     /// The lowest safe timestamp of a scope; zero where nothing is known.
-    func minimum(_ scope: String) -> Timestamp { self.minima[scope] ?? .zero }
+    func minimum(_ scope: String) -> TiKVPD.Timestamp { self.minima[scope] ?? .zero }
 
     /// Whether a timestamp says something: 0 and the greatest there is stand for "unknown".
-    static func isValid(_ timestamp: Timestamp) -> Bool { timestamp != .zero && timestamp != .max }
+    static func isValid(_ timestamp: TiKVPD.Timestamp) -> Bool { timestamp != .zero && timestamp != .max }
 
     /// PD told the minimum of the whole cluster. It never goes back.
-    mutating func receivedCluster(_ timestamp: Timestamp) {
+    mutating func receivedCluster(_ timestamp: TiKVPD.Timestamp) {
         guard Self.isValid(timestamp), timestamp >= self.minimum(Self.global) else { return }
         self.minima[Self.global] = timestamp
     }
 
     /// A store's timestamp was told, by PD or by itself. It never goes back.
-    mutating func received(_ timestamp: Timestamp, ofStore id: UInt64) {
+    mutating func received(_ timestamp: TiKVPD.Timestamp, ofStore id: UInt64) {
         guard timestamp != .max, timestamp >= self.stores[id] ?? .zero else { return }
         self.stores[id] = timestamp
     }

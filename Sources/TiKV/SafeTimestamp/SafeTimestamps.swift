@@ -15,7 +15,7 @@ protocol SafeTimestampSource: Sendable {
     ) async throws(PDError) -> MinimumResolvedTimestamps
 
     /// What a store itself says; nil where it can't be asked.
-    func safeTimestamp(ofStore id: UInt64, deadline: Deadline) async -> Timestamp?
+    func safeTimestamp(ofStore id: UInt64, deadline: Deadline) async -> TiKVPD.Timestamp?
 }
 
 /// Knows up to which timestamp any replica can be read without asking a leader, and keeps that fresh.
@@ -42,12 +42,12 @@ actor SafeTimestamps {
     }
 
     /// The lowest safe timestamp of all stores, or of those of a zone; zero where nothing is known. Enters no actor.
-    nonisolated func minimum(_ scope: String = SafeTimestampTable.global) -> Timestamp {
+    nonisolated func minimum(_ scope: String = SafeTimestampTable.global) -> TiKVPD.Timestamp {
         self.table.withLock { $0.minimum(scope) }
     }
 
     /// That of one store; nil where nothing is known.
-    nonisolated func timestamp(ofStore id: UInt64) -> Timestamp? { self.table.withLock { $0.stores[id] } }
+    nonisolated func timestamp(ofStore id: UInt64) -> TiKVPD.Timestamp? { self.table.withLock { $0.stores[id] } }
 
     /// Keeps them fresh until the task is cancelled.
     func run() async {
@@ -73,7 +73,7 @@ actor SafeTimestamps {
         // Where PD can't say, the stores can.
         let known = try? await self.source.minimumResolvedTimestamps(ofStores: stores.map(\.id), deadline: deadline)
         let source = self.source
-        await withTaskGroup(of: (UInt64, Timestamp?).self) { group in
+        await withTaskGroup(of: (UInt64, TiKVPD.Timestamp?).self) { group in
             for store in stores {
                 if let told = known?.stores[store.id], SafeTimestampTable.isValid(told) {
                     self.table.withLock { $0.received(told, ofStore: store.id) }

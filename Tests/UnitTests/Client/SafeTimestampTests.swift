@@ -37,14 +37,14 @@ import TiKVPD
             let state = self.state.withLock { $0 }
             guard let cluster = state.cluster else { throw PDError(.unreachable, "no PD over HTTP") }
             return MinimumResolvedTimestamps(
-                minimum: Timestamp(rawValue: cluster),
-                stores: stores.isEmpty ? [:] : state.known.mapValues { Timestamp(rawValue: $0) })
+                minimum: TiKVPD.Timestamp(rawValue: cluster),
+                stores: stores.isEmpty ? [:] : state.known.mapValues { TiKVPD.Timestamp(rawValue: $0) })
         }
 
-        func safeTimestamp(ofStore id: UInt64, deadline: Deadline) async -> Timestamp? {
+        func safeTimestamp(ofStore id: UInt64, deadline: Deadline) async -> TiKVPD.Timestamp? {
             self.state.withLock { state in
                 state.questions += 1
-                return state.stores[id].map { Timestamp(rawValue: $0) }
+                return state.stores[id].map { TiKVPD.Timestamp(rawValue: $0) }
             }
         }
     }

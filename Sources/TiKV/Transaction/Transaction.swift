@@ -1,0 +1,466 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import TiKVPD
+import TiKVWriteBuffer
+
+/// Reads and writes that take effect together or not at all.
+///
+/// Reads see the state at ``startTimestamp`` with the transaction's own writes over it. Writes are kept in memory until
+/// ``commit(timeout:)``. ``TransactionClient/withTransaction(_:timeout:_:)`` makes transactions, commits them and runs them
+/// again after a conflict; ``TransactionClient/begin(_:timeout:)`` is for those who drive them by themselves.
+///
+/// A pessimistic transaction locks keys as it writes them, and with ``getForUpdate(_:timeout:)`` and
+/// ``lock(_:timeout:)``; an optimistic one finds conflicts when it commits.
+///
+/// Once it has ended, every call throws ``TiKVError/Code/transactionFinished``. A transaction that is dropped without an end
+/// leaves nothing, or locks that others remove when they have expired.
+public actor Transaction {
+    /// Where a transaction stands.
+    private enum Phase {
+        case active
+        case ending
+        case ended
+    }
+
+    /// When it began: what it reads is the state of this moment.
+    public nonisolated let startTimestamp: Timestamp
+    /// How it behaves.
+    public nonisolated let options: TransactionOptions
+    nonisolated let context: TransactionContext
+    nonisolated let snapshot: Snapshot
+    private nonisolated let began: ContinuousClock.Instant
+
+    private var buffer: WriteBuffer
+    private var phase = Phase.active
+    /// The key that the pessimistic locks point to.
+    private var primary: [UInt8]?
+    private var forUpdate: UInt64 = 0
+    private var keeper: LockKeeper?
+
+    init(_ context: TransactionContext, start: UInt64, options: TransactionOptions) {
+        self.context = context
+        self.startTimestamp = Timestamp(rawValue: start)
+        self.options = options
+        self.snapshot = Snapshot(
+            context, at: Timestamp(rawValue: start),
+            SnapshotOptions(priority: options.priority, resourceGroupTag: options.resourceGroupTag))
+        self.began = context.clock.now
+        self.buffer = WriteBuffer(
+            limits: WriteBuffer.Limits(entrySize: options.maximumEntrySize, totalSize: options.maximumSize))
+    }
+
+    deinit {
+        // One that nobody can end any more is not kept alive: its locks expire.
+        self.keeper?.stop()
+    }
+
+    /// How many keys it has written so far.
+    public var keyCount: Int { self.buffer.count }
+
+    /// The bytes of the keys and values that it has written so far.
+    public var size: Int { self.buffer.size }
+
+    // MARK: - Reading
+
+    /// The value of a key.
+    ///
+    /// - Parameters:
+    ///   - key: not empty.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: what the transaction has written, or else the value at ``startTimestamp``; nil where there is none.
+    /// - Throws: ``TiKVError``.
+    public func get(_ key: Key, timeout: Duration? = nil) async throws(TiKVError) -> Value? {
+        try self.check(key)
+        if let buffered = self.buffer.value(of: key.bytes) { return buffered.bytes.map { Value($0) } }
+        return try await self.snapshot.get(key.bytes, deadline: self.context.deadline(timeout)).map { Value($0) }
+    }
+
+    /// The values of keys.
+    ///
+    /// - Parameters:
+    ///   - keys: none of them empty; one named twice is read once.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: the keys that have a value, with their values.
+    /// - Throws: ``TiKVError``.
+    public func batchGet(
+        _ keys: some Sequence<Key> & Sendable, timeout: Duration? = nil
+    ) async throws(TiKVError) -> [Key: Value] {
+        var values: [Key: Value] = [:]
+        var rest: [[UInt8]] = []
+        for key in RawBatch.sorted(keys) {
+            try self.check(Key(key))
+            switch self.buffer.value(of: key) {
+            case .put(let value): values[Key(key)] = Value(value)
+            case .delete: break
+            case nil: rest.append(key)
+            }
+        }
+        guard !rest.isEmpty else { return values }
+        for (key, value) in try await self.snapshot.batchGet(rest, deadline: self.context.deadline(timeout)) {
+            values[Key(key)] = Value(value)
+        }
+        return values
+    }
+
+    /// The pairs of a range, in order, with what the transaction has written.
+    ///
+    /// What the transaction writes while the iteration goes on is in it where it is still to come.
+    ///
+    /// - Parameters:
+    ///   - range: the keys. An empty range gives nothing; one whose end lies before its start is an error.
+    ///   - limit: how many pairs at most; nil for all of them, 0 for none; less is an error.
+    ///   - reversed: from the end of the range to its start.
+    ///   - keysOnly: leaves the values empty and unread.
+    ///   - timeout: the time for each page; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: a sequence that throws ``TiKVError``; an error of the arguments comes with the first pair asked for.
+    public nonisolated func scan(
+        _ range: KeyRange, limit: Int? = nil, reversed: Bool = false, keysOnly: Bool = false, timeout: Duration? = nil
+    ) -> TransactionScan {
+        TransactionScan(
+            snapshot: self.snapshot, transaction: self, range: range, limit: limit, isReversed: reversed,
+            isKeysOnly: keysOnly, timeout: timeout)
+    }
+
+    /// The latest value of a key, which is locked until the transaction ends: nobody else changes it meanwhile. In an
+    /// optimistic transaction it is the value at ``startTimestamp``, and the commit fails where the key has changed since.
+    ///
+    /// - Parameters:
+    ///   - key: not empty.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: what the transaction has written, or else the value; nil where there is none.
+    /// - Throws: ``TiKVError``, as ``lock(_:timeout:)`` does.
+    public func getForUpdate(_ key: Key, timeout: Duration? = nil) async throws(TiKVError) -> Value? {
+        try self.check(key)
+        guard self.options.kind.isPessimistic else {
+            try self.change { buffer throws(WriteBufferError) in
+                try buffer.updateFlags(key.bytes, .set(.locked))
+            }
+            return try await self.get(key, timeout: timeout)
+        }
+        let found = try await self.acquire(
+            [PessimisticLocker.Target(key: key.bytes, isInsert: false)], returnsValues: true,
+            deadline: self.context.deadline(timeout), isRepeated: true)
+        if let buffered = self.buffer.value(of: key.bytes) { return buffered.bytes.map { Value($0) } }
+        return found.first?.value.map { Value($0) }
+    }
+
+    // MARK: - Writing
+
+    /// Sets the value of a key.
+    ///
+    /// - Parameters:
+    ///   - key: not empty, at most 65,535 bytes.
+    ///   - value: may have no bytes.
+    ///   - timeout: the time for taking the lock, in a pessimistic transaction; ``ClientConfiguration/requestTimeout`` by
+    ///     default.
+    /// - Throws: ``TiKVError``: ``TiKVError/Code/entryTooLarge`` and ``TiKVError/Code/transactionTooLarge`` over the limits;
+    ///   in a pessimistic transaction also as ``lock(_:timeout:)`` does. Nothing is written then.
+    public func put(_ key: Key, value: Value, timeout: Duration? = nil) async throws(TiKVError) {
+        try self.check(key)
+        try await self.lockToWrite(key.bytes, isInsert: false, timeout)
+        try self.change { buffer throws(WriteBufferError) in try buffer.put(key.bytes, value: value.bytes) }
+    }
+
+    /// Sets the value of a key that must not exist.
+    ///
+    /// Whether it does is checked when a pessimistic transaction locks it here, or else when the transaction commits.
+    ///
+    /// - Parameters:
+    ///   - key: not empty, at most 65,535 bytes.
+    ///   - value: may have no bytes.
+    ///   - timeout: the time for taking the lock, in a pessimistic transaction; ``ClientConfiguration/requestTimeout`` by
+    ///     default.
+    /// - Throws: ``TiKVError``: ``TiKVError/Code/keyAlreadyExists`` where the key is known to exist, else as
+    ///   ``put(_:value:timeout:)``.
+    public func insert(_ key: Key, value: Value, timeout: Duration? = nil) async throws(TiKVError) {
+        try self.check(key)
+        let before = self.buffer.value(of: key.bytes)
+        if case .put = before {
+            throw TiKVError(
+                .keyAlreadyExists, "the transaction has written the key that is to be inserted",
+                transaction: TransactionFailure(startTimestamp: self.startTimestamp.rawValue, key: key))
+        }
+        // After a delete of its own the key is known not to exist: what the store has of it does not count.
+        let isInsert = before == nil
+        try await self.lockToWrite(key.bytes, isInsert: isInsert, timeout)
+        try self.change { buffer throws(WriteBufferError) in
+            try buffer.put(key.bytes, value: value.bytes, flags: isInsert ? .set(.presumeNotExists) : .none)
+        }
+    }
+
+    /// Removes a key; where it has no value, nothing happens.
+    ///
+    /// - Parameters:
+    ///   - key: not empty, at most 65,535 bytes.
+    ///   - timeout: the time for taking the lock, in a pessimistic transaction; ``ClientConfiguration/requestTimeout`` by
+    ///     default.
+    /// - Throws: ``TiKVError``, as ``put(_:value:timeout:)`` does.
+    public func delete(_ key: Key, timeout: Duration? = nil) async throws(TiKVError) {
+        try self.check(key)
+        try await self.lockToWrite(key.bytes, isInsert: false, timeout)
+        try self.change { buffer throws(WriteBufferError) in try buffer.delete(key.bytes) }
+    }
+
+    /// Locks keys without changing them: nobody else changes them before the transaction has ended. An optimistic
+    /// transaction fails to commit instead where one of them has changed since it began.
+    ///
+    /// - Parameters:
+    ///   - keys: none of them empty.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Throws: ``TiKVError``: ``TiKVError/Code/lockWaitTimeout`` and ``TiKVError/Code/keyIsLocked`` where another
+    ///   transaction has one, ``TiKVError/Code/deadlock``. The locks that this call took are taken back then; those of
+    ///   earlier calls stay.
+    public func lock(_ keys: some Sequence<Key> & Sendable, timeout: Duration? = nil) async throws(TiKVError) {
+        let sorted = RawBatch.sorted(keys)
+        for key in sorted { try self.check(Key(key)) }
+        guard self.options.kind.isPessimistic else {
+            for key in sorted {
+                try self.change { buffer throws(WriteBufferError) in try buffer.updateFlags(key, .set(.locked)) }
+            }
+            return
+        }
+        _ = try await self.acquire(
+            sorted.map { PessimisticLocker.Target(key: $0, isInsert: false) }, returnsValues: false,
+            deadline: self.context.deadline(timeout), isRepeated: false)
+    }
+
+    /// Tells stores what must be true of a key that the transaction writes; where it is not, the commit fails with
+    /// ``TiKVError/Code/assertionFailed``. How much is checked is ``TransactionOptions/assertionLevel``'s to say.
+    ///
+    /// - Parameters:
+    ///   - key: not empty.
+    ///   - exists: whether the key has a value; nil takes back what was asserted.
+    /// - Throws: ``TiKVError``.
+    public func assert(_ key: Key, exists: Bool?) throws(TiKVError) {
+        try self.check(key)
+        try self.change { buffer throws(WriteBufferError) in
+            try buffer.updateFlags(key.bytes, .assert(exists: exists))
+        }
+    }
+
+    // MARK: - Savepoints
+
+    /// A point to which the writes of a transaction can be taken back.
+    public struct Savepoint: Sendable, Hashable {
+        let checkpoint: WriteBuffer.Checkpoint
+    }
+
+    /// Marks the present state of the writes.
+    ///
+    /// - Throws: ``TiKVError/Code/transactionFinished``.
+    public func savepoint() throws(TiKVError) -> Savepoint {
+        try self.checkActive()
+        return Savepoint(checkpoint: self.buffer.checkpoint())
+    }
+
+    /// Takes back all that was written since a savepoint, which stays. Locks that were taken stay too.
+    ///
+    /// - Throws: ``TiKVError/Code/invalidArgument`` where the writes were taken back to an earlier one, or it was released.
+    public func rollback(to savepoint: Savepoint) throws(TiKVError) {
+        try self.change { buffer throws(WriteBufferError) in try buffer.revert(to: savepoint.checkpoint) }
+    }
+
+    /// Gives a savepoint up, and the memory that it holds.
+    ///
+    /// - Throws: ``TiKVError/Code/transactionFinished``.
+    public func release(_ savepoint: Savepoint) throws(TiKVError) {
+        try self.checkActive()
+        self.buffer.drop(savepoint.checkpoint)
+    }
+
+    // MARK: - Ending
+
+    /// Makes the writes take effect, all together.
+    ///
+    /// - Parameter timeout: the time until the outcome is known; ``ClientConfiguration/Transaction/commitTimeout`` by
+    ///   default.
+    /// - Returns: when they take effect; nil where there is nothing to commit.
+    /// - Throws: ``TiKVError``: ``TiKVError/Code/writeConflict`` and others that are ``TiKVError/isRetryable`` where the
+    ///   transaction had no effect and can be run again; ``TiKVError/Code/undetermined``, with the start timestamp, where
+    ///   it may or may not have taken effect. Cancelling the task before the outcome is decided gives up the commit; after
+    ///   the decision was sent, the outcome is unknown.
+    @discardableResult
+    public func commit(timeout: Duration? = nil) async throws(TiKVError) -> Timestamp? {
+        try self.checkActive()
+        let isPessimistic = self.options.kind.isPessimistic
+        let plan: CommitPlan
+        do throws(WriteBufferError) {
+            plan = try CommitPlan(self.buffer, isPessimistic: isPessimistic, primary: self.primary)
+        } catch {
+            throw TiKVError(error)
+        }
+        self.phase = .ending
+        defer { self.end() }
+        guard !plan.isEmpty else { return nil }
+        let committer = Committer(
+            context: self.context, start: self.startTimestamp.rawValue, plan: plan, options: self.options,
+            began: self.began, forUpdate: self.forUpdate)
+        if self.keeper == nil, Heartbeat.isNeeded(size: plan.size, isPessimistic: isPessimistic), !plan.primary.isEmpty
+        {
+            self.keep(plan.primary)
+        }
+        return try await committer.commit(timeout: timeout ?? self.context.configuration.commitTimeout)
+            .map { Timestamp(rawValue: $0) }
+    }
+
+    /// Gives the transaction up. Nothing of it takes effect, and its locks are taken back.
+    ///
+    /// A transaction that has ended already is left alone. Where the task is cancelled, the locks are taken back in the
+    /// background.
+    public func rollback() async {
+        guard self.phase == .active else { return }
+        self.phase = .ending
+        defer { self.end() }
+        let locked = self.lockedKeys
+        guard let primary = self.primary, !locked.isEmpty else { return }
+        let locker = self.locker(primary: primary, isFirst: false, returnsValues: false)
+        let forUpdate = self.forUpdate
+        if Task.isCancelled {
+            self.context.inBackground { await locker.rollBack(locked, forUpdate: forUpdate) }
+        } else {
+            await locker.rollBack(locked, forUpdate: forUpdate)
+        }
+    }
+
+    private func end() {
+        self.phase = .ended
+        self.keeper?.stop()
+        self.keeper = nil
+        self.buffer.removeAll()
+    }
+
+    // MARK: - Locks
+
+    private var lockedKeys: [[UInt8]] {
+        var keys: [[UInt8]] = []
+        var cursor = WriteBuffer.Cursor(includesFlagged: true)
+        while let entry = try? self.buffer.next(&cursor) {
+            if entry.flags.contains(.locked) { keys.append(entry.key) }
+        }
+        return keys
+    }
+
+    private func lockToWrite(_ key: [UInt8], isInsert: Bool, _ timeout: Duration?) async throws(TiKVError) {
+        guard self.options.kind.isPessimistic else { return }
+        _ = try await self.acquire(
+            [PessimisticLocker.Target(key: key, isInsert: isInsert)], returnsValues: false,
+            deadline: self.context.deadline(timeout), isRepeated: false)
+    }
+
+    /// Takes pessimistic locks. A key that was committed meanwhile is locked as of a later timestamp.
+    ///
+    /// - Parameter isRepeated: whether keys that are locked already are asked about again, for their values.
+    private func acquire(
+        _ targets: [PessimisticLocker.Target], returnsValues: Bool, deadline: Deadline, isRepeated: Bool
+    ) async throws(TiKVError) -> [PessimisticLocker.Found] {
+        let wanted = targets.filter { target in
+            isRepeated || target.isInsert || !(self.buffer.flags(of: target.key)?.contains(.locked) ?? false)
+        }
+        guard let first = wanted.first else { return [] }
+        let new = wanted.filter { !(self.buffer.flags(of: $0.key)?.contains(.locked) ?? false) }.map(\.key)
+        let isFirst = self.primary == nil
+        let primary = self.primary ?? first.key
+        // Known before the lock is there: another call that comes meanwhile must not choose another.
+        self.primary = primary
+        let locker = self.locker(primary: primary, isFirst: isFirst, returnsValues: returnsValues)
+        var backoff = Backoff()
+        while true {
+            do throws(TiKVError) {
+                let timestamp = try await self.context.timestamp(deadline: deadline)
+                self.forUpdate = max(self.forUpdate, timestamp)
+                let found = try await locker.lock(wanted, forUpdate: timestamp, deadline: deadline)
+                // The transaction may have ended meanwhile: then nobody else takes these locks back.
+                guard self.phase == .active else { throw self.finished }
+                if self.keeper == nil { self.keep(primary) }
+                for one in found {
+                    let change = KeyFlagChange(
+                        set: one.exists ? [.locked, .lockedValueExists] : .locked, cleared: .lockedValueExists)
+                    try self.change { buffer throws(WriteBufferError) in try buffer.updateFlags(one.key, change) }
+                }
+                return found
+            } catch {
+                let forUpdate = self.forUpdate
+                if error.code == .writeConflict, error.transaction?.conflict?.reason == .pessimisticRetry,
+                    self.phase == .active
+                {
+                    try await self.context.wait(.transactionRetry, &backoff, deadline: deadline, failure: error)
+                    continue
+                }
+                if isFirst, self.keeper == nil { self.primary = nil }
+                if !new.isEmpty { self.context.inBackground { await locker.rollBack(new, forUpdate: forUpdate) } }
+                throw error
+            }
+        }
+    }
+
+    private func locker(primary: [UInt8], isFirst: Bool, returnsValues: Bool) -> PessimisticLocker {
+        PessimisticLocker(
+            context: self.context, start: self.startTimestamp.rawValue, primary: primary, isFirst: isFirst,
+            options: self.options, began: self.began, returnsValues: returnsValues)
+    }
+
+    private func keep(_ primary: [UInt8]) {
+        let keeper = LockKeeper(
+            self.context, start: self.startTimestamp.rawValue, primary: primary, began: self.began)
+        self.keeper = keeper
+        keeper.run()
+    }
+
+    // MARK: - Scans
+
+    enum MergeState: Sendable {
+        case more
+        case needsPage
+        case finished
+    }
+
+    /// The next pairs of a scan, as far as they are known.
+    func merge(
+        _ union: UnionCursor
+    ) throws(TiKVError) -> (UnionCursor, [UnionCursor.Pair], MergeState) {
+        try self.checkActive()
+        var union = union
+        var pairs: [UnionCursor.Pair] = []
+        do throws(WriteBufferError) {
+            while pairs.count < self.context.configuration.scanPageSize {
+                switch try union.next(self.buffer) {
+                case .pair(let pair): pairs.append(pair)
+                case .needsPage: return (union, pairs, .needsPage)
+                case .finished: return (union, pairs, .finished)
+                }
+            }
+        } catch {
+            throw TiKVError(error)
+        }
+        return (union, pairs, .more)
+    }
+
+    // MARK: - Checks
+
+    private var finished: TiKVError {
+        TiKVError(
+            .transactionFinished, "the transaction has ended",
+            transaction: TransactionFailure(startTimestamp: self.startTimestamp.rawValue))
+    }
+
+    private func checkActive() throws(TiKVError) {
+        guard self.phase == .active else { throw self.finished }
+    }
+
+    private func check(_ key: Key) throws(TiKVError) {
+        try self.checkActive()
+        try TransactionArguments.check(key)
+    }
+
+    private func change(
+        _ body: (inout WriteBuffer) throws(WriteBufferError) -> Void
+    ) throws(TiKVError) {
+        try self.checkActive()
+        do throws(WriteBufferError) {
+            try body(&self.buffer)
+        } catch {
+            throw TiKVError(error)
+        }
+    }
+}

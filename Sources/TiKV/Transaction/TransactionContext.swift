@@ -1,0 +1,63 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Synchronization
+import TiKVPD
+import TiKVProto
+
+/// What transactions, snapshots and the lock resolver work with.
+final class TransactionContext: Sendable {
+    let core: ClientCore
+    let resolver: LockResolver
+    /// Nil where transactions of this client do not wait for each other before they commit.
+    let latches: LatchTable?
+
+    init(core: ClientCore) {
+        self.core = core
+        self.resolver = LockResolver(core: core)
+        self.latches = core.configuration.transaction.usesLocalLatches ? LatchTable() : nil
+    }
+
+    var configuration: ClientConfiguration.Transaction { self.core.configuration.transaction }
+    var sender: RegionRequestSender { self.core.sender }
+    var clock: any TimeSource { self.core.sender.clock }
+    var logger: Logger { self.core.sender.logger }
+
+    /// A deadline from now on.
+    func deadline(_ timeout: Duration?) -> Deadline {
+        Deadline(after: timeout ?? self.core.configuration.requestTimeout, from: self.clock.now)
+    }
+
+    /// A timestamp above all that PD has handed out.
+    func timestamp(deadline: Deadline) async throws(TiKVError) -> UInt64 {
+        try await self.core.timestamp(deadline: deadline)
+    }
+
+    /// Hands work to the client's `run()`, which does it however the caller ends.
+    func inBackground(_ work: @escaping @Sendable () async -> Void) {
+        self.core.inBackground(work)
+    }
+
+    /// Waits before the next try; throws where no time is left, or less than the wait needs.
+    ///
+    /// - Parameters:
+    ///   - limit: no longer than this.
+    ///   - failure: what to throw where the time is over.
+    func wait(
+        _ kind: BackoffKind, atMost limit: Duration? = nil, _ backoff: inout Backoff, deadline: Deadline,
+        failure: @autoclosure () -> TiKVError
+    ) async throws(TiKVError) {
+        let now = self.clock.now
+        guard
+            var delay = backoff.next(
+                kind, remaining: deadline.remaining(at: now), random: self.sender.random())
+        else { throw failure() }
+        if let limit { delay = min(delay, limit) }
+        do throws(CancellationError) {
+            try await self.clock.sleep(until: now.advanced(by: delay))
+        } catch {
+            throw TiKVError(.cancelled, "the task was cancelled")
+        }
+    }
+}

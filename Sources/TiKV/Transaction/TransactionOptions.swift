@@ -1,0 +1,92 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a transaction behaves.
+///
+/// ```swift
+/// try await client.withTransaction(.pessimistic) { transaction in … }
+/// try await client.withTransaction(.init(kind: .optimistic, priority: .high)) { transaction in … }
+/// ```
+public struct TransactionOptions: Sendable, Hashable {
+    /// When conflicts are found.
+    public struct Kind: Sendable, Hashable {
+        let isPessimistic: Bool
+
+        /// Writes are gathered and checked when the transaction commits: nothing waits, and a conflict fails the commit.
+        public static var optimistic: Kind { Kind(isPessimistic: false) }
+        /// Keys are locked when they are written or asked to be: others wait, and the commit hardly ever fails.
+        public static var pessimistic: Kind { Kind(isPessimistic: true) }
+    }
+
+    /// Which requests a store does first.
+    public struct Priority: Sendable, Hashable {
+        enum Level: Sendable { case low, normal, high }
+        let level: Level
+
+        /// After others.
+        public static var low: Priority { Priority(level: .low) }
+        /// As most.
+        public static var normal: Priority { Priority(level: .normal) }
+        /// Before others.
+        public static var high: Priority { Priority(level: .high) }
+    }
+
+    /// What a store checks of what is asserted about keys.
+    public struct AssertionLevel: Sendable, Hashable {
+        enum Level: Sendable { case off, fast, strict }
+        let level: Level
+
+        /// Nothing.
+        public static var off: AssertionLevel { AssertionLevel(level: .off) }
+        /// What costs no further read.
+        public static var fast: AssertionLevel { AssertionLevel(level: .fast) }
+        /// Everything.
+        public static var strict: AssertionLevel { AssertionLevel(level: .strict) }
+    }
+
+    /// When conflicts are found; default ``Kind/optimistic``.
+    public var kind: Kind
+    /// Reads the state as of this timestamp, and begins at it; nil, the default, for PD's present one.
+    public var startTimestamp: Timestamp?
+    /// Which requests a store does first; default ``Priority/normal``.
+    public var priority: Priority
+    /// How long a pessimistic lock waits for another transaction's; nil, the default, as long as the call has time, and
+    /// zero not at all.
+    public var lockWaitTimeout: Duration?
+    /// The most bytes that a key and its value may have together; default 6 MiB, what TiKV takes.
+    public var maximumEntrySize: Int
+    /// The most bytes that all keys and values may have together; default 1 GiB.
+    public var maximumSize: Int
+    /// What is checked of what is asserted about keys; default ``AssertionLevel/fast``.
+    public var assertionLevel: AssertionLevel
+    /// Commits after this timestamp, waiting for PD's clock where need be; nil, the default, for no such wish.
+    public var commitAfter: Timestamp?
+    /// How long to wait for that; default 1 s.
+    public var commitWaitTimeout: Duration
+    /// By what stores sum up what statements cost; empty by default.
+    public var resourceGroupTag: [UInt8]
+
+    /// Options; what is not named has its default.
+    public init(
+        kind: Kind = .optimistic, startTimestamp: Timestamp? = nil, priority: Priority = .normal,
+        lockWaitTimeout: Duration? = nil, maximumEntrySize: Int = 6 << 20, maximumSize: Int = 1 << 30,
+        assertionLevel: AssertionLevel = .fast, commitAfter: Timestamp? = nil,
+        commitWaitTimeout: Duration = .seconds(1), resourceGroupTag: [UInt8] = []
+    ) {
+        self.kind = kind
+        self.startTimestamp = startTimestamp
+        self.priority = priority
+        self.lockWaitTimeout = lockWaitTimeout
+        self.maximumEntrySize = maximumEntrySize
+        self.maximumSize = maximumSize
+        self.assertionLevel = assertionLevel
+        self.commitAfter = commitAfter
+        self.commitWaitTimeout = commitWaitTimeout
+        self.resourceGroupTag = resourceGroupTag
+    }
+
+    /// An optimistic transaction.
+    public static var optimistic: TransactionOptions { TransactionOptions(kind: .optimistic) }
+    /// A pessimistic transaction.
+    public static var pessimistic: TransactionOptions { TransactionOptions(kind: .pessimistic) }
+}
