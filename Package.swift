@@ -159,8 +159,8 @@ let package = Package(
         .testTarget(
             name: "E2ETests",
             dependencies: [
-                "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore, nioPosix,
-                protobuf, logging,
+                "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", "TiKVWriteBuffer",
+                nioCore, nioPosix, protobuf, logging,
                 lifecycle,
             ],
             path: "Tests/E2ETests",
