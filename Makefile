@@ -6,13 +6,15 @@ DEMO_FLAGS ?=
 # More to hand to dev/bench: make bench BENCH_FLAGS=--quick
 BENCH_FLAGS ?=
 SKIP ?=
+# How often: make faults RUNS=100
+RUNS ?= 10
 # Seconds: make fuzz TIME=3600
 TIME ?= 60
 
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format lint proto check-proto foreign bench fuzz tsan asan soak clean
+.PHONY: help demo test build format lint proto check-proto foreign bench faults fuzz tsan asan soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +56,11 @@ bench: ## Measure the transport beside h2load and grpc-swift-2, and raw operatio
 	swift build -c release --product tikv-cli
 	swift build -c release --package-path Benchmarks
 	@dev/bench $(BENCH_FLAGS)
+
+faults: ## Run the fault runs RUNS times in a row (10), and sum up what came of them
+	@dev/setup build
+	@. dev/build-flags && swift build --build-tests "$${build_flags[@]}"
+	@dev/faults $(RUNS)
 
 fuzz: ## Fuzz the transport for TIME seconds (60)
 	@dev/setup build
