@@ -208,6 +208,7 @@ extension RegionRequestSender {
 
     /// All replicas were tried, or none can be: waits, so that the region is looked up anew after a while.
     private func nobodyLeft(in region: CachedRegion, _ call: inout RegionCall) async throws(TiKVError) {
+        if let error = self.hopeless(region, call) { throw error }
         if let wait = call.selector?.owedWait() { try await self.wait(wait.kind, hint: wait.hint, &call) }
         let store = region.replicas[region.leaderIndex].store
         if store.liveness != .reachable {
@@ -219,6 +220,18 @@ extension RegionRequestSender {
             call.recordIfNothing(.regionUnavailable, "no replica of region \(region.id) can be asked")
         }
         try await self.wait(.regionMiss, &call)
+    }
+
+    /// The error where no further try can help: the leader's store can't be used for reasons that no connect will mend,
+    /// and each of the others is such a store too, or has answered that it does not lead.
+    private func hopeless(_ region: CachedRegion, _ call: RegionCall) -> TiKVError? {
+        guard let began = call.began,
+            let reason = region.replicas[region.leaderIndex].store.refusal(since: began)
+        else { return nil }
+        for (index, replica) in region.replicas.enumerated() where replica.store.refusal(since: began) == nil {
+            guard call.selector?.replicas[index].marks.contains(.notLeader) == true else { return nil }
+        }
+        return call.hopeless(reason)
     }
 
     /// What a look at a store finds. A call without the time for one leaves it to others.

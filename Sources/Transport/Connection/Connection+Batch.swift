@@ -139,19 +139,38 @@ extension Connection {
             } catch {
                 return error
             }
-            self.batch.brokenInARow = 0
-            self.batch.hasAnswered = true
-            for item in envelope.items {
-                guard let (call, result) = self.batch.correlator.answer(item) else { continue }
-                switch result {
-                case .success: call.finish(result)
-                case .failure(let error): self.refuse(call, error)
-                }
-            }
-            self.report(envelope)
+            self.receive(envelope)
         }
         self.finishBatchIfDraining()
         return nil
+    }
+
+    private func receive(_ envelope: BatchEnvelope) {
+        self.batch.brokenInARow = 0
+        self.batch.hasAnswered = true
+        for item in envelope.items {
+            guard let (call, result) = self.batch.correlator.answer(item) else { continue }
+            switch result {
+            case .success: call.finish(result)
+            case .failure(let error): self.refuse(call, error)
+            }
+        }
+        self.report(envelope)
+    }
+
+    /// A message in which some answers were too large: these fail their own commands, and no other. The server has done what
+    /// they asked for, and would answer as much again.
+    func receive(_ envelope: BatchEnvelope, _ oversize: [BatchSieve.Oversize]) {
+        self.receive(envelope)
+        for answer in oversize {
+            guard let (call, _) = self.batch.correlator.remove(answer.id) else { continue }
+            let limit = self.configuration.maxReceiveMessageSize
+            self.refuse(
+                call,
+                RPCError(
+                    .resourceExhausted, "an answer of \(answer.size) bytes is over the limit of \(limit) bytes"))
+        }
+        self.afterGivingUp()
     }
 
     private func report(_ envelope: BatchEnvelope) {
@@ -180,7 +199,12 @@ extension Connection {
             return
         }
         let reason = failure.map { ": \($0.message)" } ?? ""
-        let broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
+        var broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
+        if let failure, failure.delivery == .notSent, !self.batch.hasAnswered {
+            // The server did not look at the stream, and so at none of its commands.
+            broken.delivery = .notSent
+            broken.isStreamRefused = failure.isStreamRefused
+        }
         for call in self.batch.correlator.removeSent() { self.refuse(call, broken) }
         self.batch.brokenInARow += 1
         if self.batch.brokenInARow >= Self.mostBrokenInARow {

@@ -56,8 +56,15 @@ extension Connection {
         case .commands:
             self.link.session.consume(count, on: stream)
             var messages: [[UInt8]] = []
-            let broken = call.response.data(bytes) { messages.append($0) }
+            var sifted: [(BatchEnvelope, [BatchSieve.Oversize])] = []
+            let answers = max(self.batch.correlator.inFlight, 1)
+            let broken = call.response.data(bytes, answers: answers) {
+                messages.append($0)
+            } sifted: {
+                sifted.append(($0, $1))
+            }
             let unreadable = self.receiveBatches(messages)
+            for (envelope, oversize) in sifted { self.receive(envelope, oversize) }
             end = broken ?? unreadable.flatMap { call.response.abandon($0) }
         }
         // Only our own finding ends a response inside its data: the peer must be told to stop.

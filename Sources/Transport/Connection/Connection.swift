@@ -71,6 +71,8 @@ package actor Connection: HTTP2Endpoint {
     var batch = BatchState()
     var deadlines = DeadlineTimer()
     var connectTimer: Scheduled<Void>?
+    /// The look-up of the connect under way, where it is a function of the user's.
+    var resolver: HostResolver?
     var keepAlive: KeepAlive?
     var keepAliveTimer: Scheduled<Void>?
     var drainTimer: Scheduled<Void>?

@@ -138,14 +138,17 @@ package actor ConnectionPool {
     }
 
     /// Sends the request through the batch stream. Nil where it must go as a call of its own: batching is off, the server
-    /// has none, or the call has metadata, which the envelope has no place for.
+    /// has none, the call has metadata, which the envelope has no place for, or the request is as large as a whole message
+    /// of the stream should be. Such a one would hold up all others, and a server that takes no message of its size would
+    /// refuse them with it.
     private nonisolated func batched(
         _ field: Int, _ request: some Message, _ options: CallOptions, _ deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8]? {
-        guard self.configuration.batch != nil, options.metadata.isEmpty,
+        guard let batch = self.configuration.batch, options.metadata.isEmpty,
             !self.batchUnsupported.load(ordering: .relaxed)
         else { return nil }
         let payload = try request.encoded(limit: self.configuration.maxSendMessageSize)
+        guard payload.count <= batch.maxBatchBytes else { return nil }
         do throws(RPCError) {
             return try await self.onConnection { connection throws(RPCError) in
                 try await connection.command(

@@ -49,7 +49,11 @@ struct ResponseMachine: Sendable {
         }
     }
 
-    mutating func data(_ piece: ByteBuffer, _ deliver: ([UInt8]) -> Void) -> End? {
+    /// Part of the body. For the parameters, see ``MessageDeframer``.
+    mutating func data(
+        _ piece: ByteBuffer, answers: Int = 0, _ deliver: ([UInt8]) -> Void,
+        sifted: (BatchEnvelope, [BatchSieve.Oversize]) -> Void = { _, _ in }
+    ) -> End? {
         switch self.state {
         case .awaitingHeaders:
             return self.end(.failed(RPCError(.internalError, "data came before the response's headers")))
@@ -57,7 +61,7 @@ struct ResponseMachine: Sendable {
             // So that the deframer's buffers are not copied when it appends to them.
             self.state = .ended
             do {
-                try deframer.receive(piece, deliver)
+                try deframer.receive(piece, answers: answers, deliver, sifted: sifted)
             } catch {
                 return self.end(.failed(error))
             }
