@@ -1,6 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVTransport
+
 /// Our transport as a process of its own, for Tests/Foreign: other makers' gRPC is on the other side.
 @main enum TransportPeer {
     static func main() async throws {

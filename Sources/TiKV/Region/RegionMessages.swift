@@ -10,10 +10,16 @@ protocol RegionRequest: KeyedRequest {
     /// What it shares with others that are the same: while one of them is under way, the others are not sent. Nil where each
     /// is to be sent.
     var collapseKey: CollapseKey? { get }
+    /// How long one try of it may take.
+    static var patience: Patience { get }
+    /// Whether a store is told to give it up when two thirds of that time are over.
+    static var endsWithItsSender: Bool { get }
 }
 
 extension RegionRequest {
     var collapseKey: CollapseKey? { nil }
+    static var patience: Patience { .short }
+    static var endsWithItsSender: Bool { false }
 }
 
 /// Tells requests apart that need not be sent side by side.

@@ -51,8 +51,11 @@ extension RegionRequestSender {
             let isRetry = call.sends > 0
             call.sends += 1
             request.context = self.context(for: target, in: region, isRetry: isRetry, &call)
+            if Request.endsWithItsSender, request.context.maxExecutionDurationMs == 0 {
+                request.context.maxExecutionDurationMs = (self.limit(of: Request.patience) * 2 / 3).wireMilliseconds
+            }
             var options = CallOptions(
-                timeout: min(remaining, call.options.replica.readTimeout ?? remaining),
+                timeout: min(remaining, call.options.replica.readTimeout ?? self.limit(of: Request.patience)),
                 priority: call.options.overridePriority)
             if target.proxy != nil { options.metadata = [Self.forwardedHost: "\(target.store.address)"] }
             let record = region.replicas[target.choice.proxy ?? target.choice.index].store
@@ -88,6 +91,14 @@ extension RegionRequestSender {
                 isAgain = try await self.react(to: error, from: target, region, &call)
             }
             guard isAgain else { return nil }
+        }
+    }
+
+    private func limit(of patience: Patience) -> Duration {
+        switch patience {
+        case .short: self.configuration.attemptTimeout
+        case .long: self.configuration.scanAttemptTimeout
+        case .coprocessor: self.configuration.coprocessorAttemptTimeout
         }
     }
 

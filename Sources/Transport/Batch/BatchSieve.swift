@@ -170,7 +170,7 @@ struct BatchSieve: Sendable {
     }
 
     private mutating func add(id: UInt64) throws(RPCError) {
-        guard self.ids.count < self.items.count else { throw Self.broken }
+        try self.use(MemoryLayout<UInt64>.size)
         self.ids.append(id)
     }
 

@@ -74,6 +74,7 @@ extension Connection {
     }
 
     func cancelCommand(_ call: ClientCall) {
+        self.observeEnd(of: call, .cancelled)
         guard let id = call.command, let (_, isSent) = self.batch.correlator.remove(id) else { return }
         let delivery: RPCError.Delivery = isSent ? .unknown : .notSent
         self.refuse(call, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
@@ -149,7 +150,12 @@ extension Connection {
         self.batch.brokenInARow = 0
         self.batch.hasAnswered = true
         for item in envelope.items {
+            let progress = self.observer == nil ? nil : self.batch.correlator.progress(of: item.id)
             guard let (call, result) = self.batch.correlator.answer(item) else { continue }
+            if let progress {
+                let isOK = if case .success = result { true } else { false }
+                self.observer?.commandEnded(progress.stages(until: .now(), isOK ? .ok : .failed))
+            }
             switch result {
             case .success: call.finish(result)
             case .failure(let error): self.refuse(call, error)
@@ -163,7 +169,9 @@ extension Connection {
     func receive(_ envelope: BatchEnvelope, _ oversize: [BatchSieve.Oversize]) {
         self.receive(envelope)
         for answer in oversize {
+            let progress = self.observer == nil ? nil : self.batch.correlator.progress(of: answer.id)
             guard let (call, _) = self.batch.correlator.remove(answer.id) else { continue }
+            if let progress { self.observer?.commandEnded(progress.stages(until: .now(), .failed)) }
             let limit = self.configuration.maxReceiveMessageSize
             self.refuse(
                 call,
@@ -185,7 +193,25 @@ extension Connection {
         onFeedback(feedback)
     }
 
+    /// Reports a command that is about to be taken out without an answer.
+    private func observeEnd(of call: ClientCall, _ outcome: RPCOutcome) {
+        guard let observer = self.observer, let id = call.command,
+            let progress = self.batch.correlator.progress(of: id)
+        else { return }
+        observer.commandEnded(progress.stages(until: .now(), outcome))
+    }
+
     // MARK: - Ending
+
+    /// Takes out what was sent, and reports it.
+    private func takeSent() -> [ClientCall] {
+        let outcome: RPCOutcome =
+            if case .closed(let error) = self.state, error.isClosedHere { .closed } else { .failed }
+        let now = NIODeadline.now()
+        let progress = self.observer == nil ? [] : self.batch.correlator.progressOfSent
+        for progress in progress { self.observer?.commandEnded(progress.stages(until: now, outcome)) }
+        return self.batch.correlator.removeSent()
+    }
 
     /// The stream ended. What was in flight on it fails, its outcome unknown; what was not sent goes on a new stream.
     func batchEnded(_ failure: RPCError?) {
@@ -193,7 +219,7 @@ extension Connection {
         // In the middle of a stream it says nothing about the commands that are in flight.
         if let failure, failure.code == .unimplemented, failure.delivery == .answered, !self.batch.hasAnswered {
             self.batch.isUnsupported = true
-            for call in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
+            for call in self.takeSent() + self.batch.correlator.removeUnsent() {
                 self.refuse(call, Self.unsupported)
             }
             return
@@ -205,7 +231,7 @@ extension Connection {
             broken.delivery = .notSent
             broken.isStreamRefused = failure.isStreamRefused
         }
-        for call in self.batch.correlator.removeSent() { self.refuse(call, broken) }
+        for call in self.takeSent() { self.refuse(call, broken) }
         self.batch.brokenInARow += 1
         if self.batch.brokenInARow >= Self.mostBrokenInARow {
             var error = broken
@@ -219,7 +245,7 @@ extension Connection {
     func failCommands(_ error: RPCError) {
         var lost = error
         lost.delivery = .unknown
-        for call in self.batch.correlator.removeSent() { self.refuse(call, lost) }
+        for call in self.takeSent() { self.refuse(call, lost) }
         self.refuseUnsentCommands(error)
     }
 
@@ -242,6 +268,7 @@ extension Connection {
     func expireCommands(_ now: NIODeadline) -> NIODeadline? {
         let (expired, next) = self.batch.correlator.removeExpired(at: now)
         for command in expired {
+            self.observer?.commandEnded(command.stages)
             var error = self.deadlineError(command.isSent ? .unknown : .notSent)
             error.message += ": \(command.progress)"
             self.refuse(command.waiter, error)

@@ -174,8 +174,13 @@ package actor ConnectionPool {
         let start = NIODeadline.now()
         let deadline = options.timeout.map { NIODeadline.after($0) }
         let metadata = options.metadata
+        let receiveTimeout = options.receiveTimeout.map { TimeAmount(clamping: $0) }
         let (connection, call) = try await self.onConnection { connection throws(RPCError) in
-            (connection, try await connection.openStream(path: method.path, metadata: metadata, deadline: deadline))
+            (
+                connection,
+                try await connection.openStream(
+                    path: method.path, metadata: metadata, deadline: deadline, receiveTimeout: receiveTimeout)
+            )
         }
         defer { connection.release(call) }
         guard let observer = self.configuration.observer else {

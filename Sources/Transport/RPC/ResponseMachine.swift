@@ -116,7 +116,9 @@ struct ResponseMachine: Sendable {
                 Self.refusal(block) ?? RPCError(.unknown, "the response has no grpc-status", delivery: .answered))
         }
         guard text != "0" else { return .ok }
-        let code = Int(text).flatMap(RPCError.Code.init(rawValue:)) ?? .unknown
+        // Another way to write 0, such as "-0", is none: it may be a failure as well as a success.
+        let known = Int(text).flatMap(RPCError.Code.init(rawValue:)) ?? .unknown
+        let code = known == .ok ? .unknown : known
         let message = block["grpc-message"].map(StatusMessage.decode) ?? ""
         return .failed(RPCError(code, message, delivery: .answered, metadata: block.metadata))
     }
