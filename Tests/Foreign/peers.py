@@ -46,16 +46,17 @@ def eventually(condition, what):
 class OurServer:
     """`transport-peer serve`, and calls to it by grpcio."""
 
-    def __init__(self, message_limit=None):
-        arguments = [] if message_limit is None else [str(message_limit)]
+    def __init__(self, message_limit=None, gzip=False):
+        arguments = ([] if message_limit is None else [str(message_limit)]) + (["gzip"] if gzip else [])
         self.process = subprocess.Popen(
             [PEER, "serve", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = json.loads(self.process.stdout.readline())["port"]
         self.address = f"127.0.0.1:{self.port}"
 
     @contextmanager
-    def channel(self, *options):
-        with grpc.insecure_channel(self.address, options=[*UNLIMITED, *options]) as channel:
+    def channel(self, *options, address=None, compression=None):
+        with grpc.insecure_channel(
+                address or self.address, options=[*UNLIMITED, *options], compression=compression) as channel:
             yield Channel(channel)
 
     def stats(self):
@@ -252,6 +253,8 @@ class Proxy:
         self.cut_after = cut_after
         self.stall_after = stall_after
         self.connections = 0
+        #: Bytes so far, from the client and from the server.
+        self.carried = [0, 0]
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.sockets = []
@@ -273,6 +276,7 @@ class Proxy:
         carried = 0
         try:
             while data := source.recv(65536):
+                self.carried[to_client] += len(data)
                 if to_client:
                     carried += len(data)
                     if self.stall_after is not None and carried > self.stall_after:

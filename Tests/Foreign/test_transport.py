@@ -450,6 +450,94 @@ def test_client_with_nobody_there():
         assert outcome["deliveries"] == {"notSent": 1}
 
 
+# --- compression ------------------------------------------------------------------------------------------------------
+
+TEXT = b"what repeats can be made small; " * 4_000
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("answers", [False, True], ids=["plain", "gzip"])
+def test_server_gzip(asks, answers):
+    """What grpcio compresses our server reads, and the other way round; small messages and empty ones among them."""
+    server = OurServer(gzip=answers)
+    proxy = Proxy(server.port)
+    try:
+        compression = grpc.Compression.Gzip if asks else grpc.Compression.NoCompression
+        with server.channel(address=f"127.0.0.1:{proxy.port}", compression=compression) as channel:
+            messages = [TEXT, b"", b"x", TEXT[:200], TEXT * 10]
+            for message in messages:
+                assert channel.unary("Unary")(message, timeout=PATIENCE) == message
+            assert list(channel.both("Echo")(iter(messages), timeout=PATIENCE)) == messages
+            assert channel.collect("Collect")(iter(messages), timeout=PATIENCE) == b"128000 0 1 200 1280000"
+            with pytest.raises(grpc.RpcError) as failure:
+                channel.unary("Unary")(TEXT, metadata=[("x-status", "5"), ("x-message-bin", b"no")], timeout=PATIENCE)
+            assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+        # Three times all of them were asked with, twice answered.
+        assert (proxy.carried[0] < len(TEXT)) == asks
+        assert (proxy.carried[1] < len(TEXT)) == answers
+    finally:
+        proxy.close()
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("answers", [False, True], ids=["plain", "gzip"])
+def test_client_gzip(asks, answers):
+    foreign = ForeignServer(compression=grpc.Compression.Gzip if answers else None)
+    proxy = Proxy(foreign.port)
+    try:
+        with our_client(proxy.port, gzip=asks) as ours:
+            for size in [0, 1, 127, 128, 1 << 20]:
+                outcome = ours.call("Unary", size=size, count=3)
+                assert outcome["codes"] == {"ok": 3} and outcome["same"]
+            sizes = [0, 70_000, 1, 1 << 20]
+            outcome = ours.call("Echo", send=sizes)
+            assert outcome["codes"] == {"ok": 1} and outcome["received"] == sizes
+            outcome = ours.call("Unary", size=100_000, metadata=[["x-status", "5"]])
+            assert outcome["codes"] == {"notFound": 1}
+        assert foreign.seen.get("grpc-encoding") in (None, "gzip")
+        assert (proxy.carried[0] < 4 << 20) == asks
+        assert (proxy.carried[1] < 4 << 20) == answers
+    finally:
+        proxy.close()
+        foreign.stop()
+
+
+def test_gzip_is_no_way_around_limits():
+    server = OurServer(message_limit=100_000)
+    foreign = ForeignServer(compression=grpc.Compression.Gzip)
+    try:
+        with server.channel(compression=grpc.Compression.Gzip) as channel:
+            with pytest.raises(grpc.RpcError) as failure:
+                channel.unary("Unary")(bytes(50_000_000), timeout=PATIENCE)
+            assert failure.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert channel.unary("Unary")(b"still there", timeout=PATIENCE) == b"still there"
+        with our_client(foreign.port, messageLimit=100_000) as ours:
+            outcome = ours.call("Unary", size=20_000_000)
+            assert outcome["codes"] == {"resourceExhausted": 1}
+            assert ours.call("Unary", size=5)["codes"] == {"ok": 1}
+    finally:
+        foreign.stop()
+        assert server.stop() == 0
+
+
+def test_server_that_stops_in_mid_traffic():
+    server = OurServer()
+    with server.channel() as channel:
+        answered = [channel.unary("Unary").future(b"%d" % number, timeout=PATIENCE) for number in range(100)]
+        waiting = [channel.unary("Wait").future(b"", timeout=PATIENCE) for _ in range(100)]
+        stream = channel.both("Pour")(iter([]), timeout=PATIENCE)
+        next(stream)
+        eventually(lambda: server.stats()["waiting"] == 100, "the handlers run")
+        assert server.stop() == 0
+        assert [call.result() for call in answered] == [b"%d" % number for number in range(100)]
+        assert {call.code() for call in waiting} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        with pytest.raises(grpc.RpcError):
+            for _ in stream:
+                pass
+
+
+
 def test_both_under_load_with_calls_that_come_and_go(server):
     """Short calls, long streams and cancellations at the same time on few connections."""
     with futures.ThreadPoolExecutor(8) as workers, server.channel() as channel:

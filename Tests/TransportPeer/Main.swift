@@ -1,16 +1,22 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVTransport
+
 /// Our transport as a process of its own, for Tests/Foreign: other makers' gRPC is on the other side.
 @main enum TransportPeer {
     static func main() async throws {
         let arguments = CommandLine.arguments.dropFirst()
         switch arguments.first {
-        case "serve": try await PeerServer.run(messageLimit: arguments.dropFirst().first.flatMap { Int($0) } ?? 1 << 30)
+        case "serve":
+            try await PeerServer.run(
+                messageLimit: arguments.dropFirst().first.flatMap { Int($0) } ?? 1 << 30,
+                compression: arguments.contains("gzip") ? .gzip : .none)
         case "client": try await PeerClient.run(arguments.dropFirst().first ?? "{}")
         case "soak" where arguments.count == 3:
             try await PeerSoak.run(arguments.dropFirst().first ?? "", arguments.last.flatMap { Int($0) } ?? 0)
-        default: print("usage: transport-peer serve [MESSAGE-LIMIT] | client SETTINGS | soak connects|calls COUNT")
+        default:
+            print("usage: transport-peer serve [MESSAGE-LIMIT] [gzip] | client SETTINGS | soak connects|calls COUNT")
         }
     }
 }

@@ -18,6 +18,8 @@ final class PeerClient: Sendable {
         var connections: Int?
         /// Milliseconds.
         var keepAlive: Int?
+        /// Whether requests are compressed.
+        var gzip: Bool?
     }
 
     struct Order: Codable {
@@ -61,6 +63,7 @@ final class PeerClient: Sendable {
     private init(_ settings: Settings) {
         var configuration = ConnectionConfiguration(batch: nil)
         if let limit = settings.messageLimit { configuration.maxReceiveMessageSize = limit }
+        if settings.gzip == true { configuration.compression = .gzip }
         if let time = settings.keepAlive {
             configuration.keepAliveInterval = .milliseconds(time)
             configuration.keepAliveTimeout = .milliseconds(time)

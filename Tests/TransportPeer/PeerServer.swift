@@ -28,11 +28,13 @@ struct PeerServer: Sendable {
 
     private let counts = Counts()
 
-    static func run(messageLimit: Int) async throws {
+    static func run(messageLimit: Int, compression: Compression) async throws {
+        var services = PeerServer().services(messageLimit)
+        services.compression = compression
         let group = MultiThreadedEventLoopGroup.singleton
         let logger = Logger(label: "peer") { _ in SwiftLogNoOpLogHandler() }
         let server = try await RPCServer.bind(
-            host: "127.0.0.1", port: 0, services: PeerServer().services(messageLimit), group: group, logger: logger)
+            host: "127.0.0.1", port: 0, services: services, group: group, logger: logger)
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await server.run() }
             Console.write(["port": server.address.port])

@@ -73,6 +73,11 @@ extension ClientConfiguration {
         /// The same for all calls of a connection together; default 128 MiB.
         public var connectionWindow: Int = 128 << 20
 
+        /// Headers of every gRPC call to PD and to stores, such as a token that a proxy between asks for; default none. Names are in
+        /// lower case, of letters, digits, `-`, `_` and `.`, and begin neither with `grpc-` nor with `:`; others are left
+        /// out, and so are values that are not printable ASCII.
+        public var headers: [String: String] = [:]
+
         /// TLS to PD and stores alike; nil, the default, speaks plaintext.
         public var tls: TLS?
 
@@ -153,6 +158,9 @@ extension ClientConfiguration.Connection {
         connection.idleTimeout = self.idleTimeout
         connection.resolve = self.resolveHost
         connection.compression = self.compression.wrapped
+        for (name, value) in self.headers.sorted(by: { $0.key < $1.key }) where Self.isHeader(name, value) {
+            connection.metadata.add(value, for: name)
+        }
         connection.maxReceiveMessageSize = self.maximumResponseSize
         connection.maxSendMessageSize = self.maximumRequestSize
         connection.http2.streamWindow = min(max(self.streamWindow, 1), Int(Int32.max))
@@ -166,5 +174,19 @@ extension ClientConfiguration.Connection {
                     threshold: UInt64(max(self.overloadThreshold, 0)), wait: self.overloadWait,
                     commands: self.overloadBatchSize)) : nil
         return connection
+    }
+
+    /// Whether it may be sent: anything else would cost the connection.
+    static func isHeader(_ name: String, _ value: String) -> Bool {
+        let allowed = { (byte: UInt8) in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): true
+            default: false
+            }
+        }
+        let reserved = ["content-type", "te", "connection", "host", "user-agent", "transfer-encoding", "upgrade"]
+        return !name.isEmpty && name.utf8.allSatisfy(allowed) && !name.hasPrefix("grpc-") && !name.hasSuffix("-bin")
+            && !reserved.contains(name) && value.utf8.allSatisfy { (0x20...0x7e).contains($0) }
     }
 }

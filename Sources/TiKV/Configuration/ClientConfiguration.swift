@@ -138,6 +138,17 @@ extension ClientConfiguration {
         /// traffic from that which crosses zones; nil by default.
         public var zone: String?
 
+        /// How long one try of a request may take before it counts as lost and is made again, elsewhere where that will do,
+        /// within the call's own time; default 30 s. It matters to calls that have more time than that. Stores are told to
+        /// give up writes that may have to wait there, those of transactions and puts of many pairs, after two thirds of it.
+        public var attemptTimeout: Duration = .seconds(30)
+
+        /// The same for requests that may have to look at a whole region, such as scans and deletes of ranges; default 60 s.
+        public var scanAttemptTimeout: Duration = .seconds(60)
+
+        /// The same for requests to coprocessors; default 60 s.
+        public var coprocessorAttemptTimeout: Duration = .seconds(60)
+
         /// Settings; what is not named has its default.
         public init(
             isForwardingEnabled: Bool = false, maximumRequestsPerStore: Int = 0, readsFromLeadersOnly: Bool = false,

@@ -20,6 +20,8 @@ public protocol ClientObserver: Sendable {
     func streamsChanged(_ openStreams: Int, connection: UInt64, to address: String)
     /// One message of a `BatchCommands` stream was sent.
     func batchSent(commands: Int, bytes: Int, to address: String)
+    /// A request that went, or was to go, through a `BatchCommands` stream is over: what it waited for, and how long.
+    func batchedRequestEnded(_ request: BatchedRequest)
     /// An RPC is over: it was answered, or failed. One call of a client may be several RPCs.
     func rpcFinished(_ rpc: FinishedRPC)
     /// A store said something new about its health.
@@ -37,6 +39,8 @@ extension ClientObserver {
     public func streamsChanged(_ openStreams: Int, connection: UInt64, to address: String) {}
     /// Does nothing.
     public func batchSent(commands: Int, bytes: Int, to address: String) {}
+    /// Does nothing.
+    public func batchedRequestEnded(_ request: BatchedRequest) {}
     /// Does nothing.
     public func rpcFinished(_ rpc: FinishedRPC) {}
     /// Does nothing.
@@ -105,6 +109,23 @@ public struct FinishedRPC: Sendable {
         /// Everything else.
         public static let failed = Outcome(description: "failed")
     }
+}
+
+/// What became of one request of a `BatchCommands` stream, for a ``ClientObserver``.
+public struct BatchedRequest: Sendable {
+    /// The server as `host:port`.
+    public let address: String
+    /// Time until it was put into a message: behind others, and waiting for company where a policy says so. No time here
+    /// and below is less than a nanosecond.
+    public let queued: Duration
+    /// Time from then on until its answer came, or it ended without one; nil where it never was in a message.
+    public let unanswered: Duration?
+    /// All of its time.
+    public let total: Duration
+    /// Requests in its message; 0 where it never was in one.
+    public let requestsInMessage: Int
+    /// How it ended; where that is not ``FinishedRPC/Outcome/ok``, in ``unanswered``, or in ``queued`` where that is nil.
+    public let outcome: FinishedRPC.Outcome
 }
 
 /// What a store says about its own health, for a ``ClientObserver``.

@@ -38,19 +38,31 @@ struct ObservedTransport: TransportObserver {
         self.observer.batchSent(commands: commands, bytes: bytes, to: self.address)
     }
 
+    func commandEnded(_ stages: CommandStages) {
+        self.observer.batchedRequestEnded(
+            BatchedRequest(
+                address: self.address, queued: stages.queued, unanswered: stages.unanswered, total: stages.total,
+                requestsInMessage: stages.commandsInMessage, outcome: FinishedRPC.Outcome(stages.outcome)))
+    }
+
     func callFinished(_ method: String, _ duration: Duration, _ error: RPCError?) {
-        let outcome: FinishedRPC.Outcome =
-            switch RPCOutcome(error) {
-            case .ok: .ok
-            case .timeout: .timeout
-            case .cancelled: .cancelled
-            case .closed: .closed
-            case .failed: .failed
-            }
+        let outcome = FinishedRPC.Outcome(RPCOutcome(error))
         self.observer.rpcFinished(
             FinishedRPC(
                 address: self.address, method: method, duration: duration, outcome: outcome,
                 failure: error.map { "\($0.code)" }))
+    }
+}
+
+extension FinishedRPC.Outcome {
+    init(_ outcome: RPCOutcome) {
+        switch outcome {
+        case .ok: self = .ok
+        case .timeout: self = .timeout
+        case .cancelled: self = .cancelled
+        case .closed: self = .closed
+        case .failed: self = .failed
+        }
     }
 }
 

@@ -19,6 +19,8 @@ struct RegionCall: Sendable {
     /// How keys look to the store.
     var codec = KeyCodec.v1(.raw)
     let options: RequestOptions
+    /// When it began.
+    var began: ContinuousClock.Instant?
     var backoff = Backoff()
     /// Whom to ask next in the present region; nil as long as its leader was not asked in vain.
     var selector: ReplicaSelector?
@@ -112,6 +114,11 @@ struct RegionCall: Sendable {
             return error
         }
         return self.expired(cause: error)
+    }
+
+    /// The error where nobody who could serve the request can be connected to, and no further try will change that.
+    func hopeless(_ reason: String) -> TiKVError {
+        TiKVError(.storeUnreachable, "no replica of the region can be used: \(reason)", attempts: self.attempts)
     }
 
     /// The error for a request that was sent and not answered in time.

@@ -49,8 +49,11 @@ extension RegionRequestSender {
             let isRetry = call.sends > 0
             call.sends += 1
             request.context = self.context(for: target, in: region, isRetry: isRetry, &call)
+            if Request.endsWithItsSender, request.context.maxExecutionDurationMs == 0 {
+                request.context.maxExecutionDurationMs = (self.limit(of: Request.patience) * 2 / 3).wireMilliseconds
+            }
             var options = CallOptions(
-                timeout: min(remaining, call.options.replica.readTimeout ?? remaining),
+                timeout: min(remaining, call.options.replica.readTimeout ?? self.limit(of: Request.patience)),
                 priority: call.options.overridePriority)
             if target.proxy != nil { options.forwardedHost = "\(target.store.address)" }
             let record = region.replicas[target.choice.proxy ?? target.choice.index].store
@@ -95,6 +98,14 @@ extension RegionRequestSender {
                 isAgain = try await self.react(to: error, from: target, region, &call)
             }
             guard isAgain else { return nil }
+        }
+    }
+
+    private func limit(of patience: Patience) -> Duration {
+        switch patience {
+        case .short: self.configuration.attemptTimeout
+        case .long: self.configuration.scanAttemptTimeout
+        case .coprocessor: self.configuration.coprocessorAttemptTimeout
         }
     }
 
@@ -267,6 +278,7 @@ extension RegionRequestSender {
 
     /// All replicas were tried, or none can be: waits, so that the region is looked up anew after a while.
     private func nobodyLeft(in region: CachedRegion, _ call: inout RegionCall) async throws(TiKVError) {
+        if let error = self.hopeless(region, call) { throw error }
         if let wait = call.selector?.owedWait() { try await self.wait(wait.kind, hint: wait.hint, &call) }
         // One of those in doubt may be elsewhere by now.
         let doubtful = region.replicas.map(\.store).filter { $0.resolveState == .needsCheck }
@@ -281,6 +293,18 @@ extension RegionRequestSender {
             call.recordIfNothing(.regionUnavailable, "no replica of region \(region.id) can be asked")
         }
         try await self.wait(.regionMiss, &call)
+    }
+
+    /// The error where no further try can help: the leader's store can't be used for reasons that no connect will mend,
+    /// and each of the others is such a store too, or has answered that it does not lead.
+    private func hopeless(_ region: CachedRegion, _ call: RegionCall) -> TiKVError? {
+        guard let began = call.began,
+            let reason = region.replicas[region.leaderIndex].store.refusal(since: began)
+        else { return nil }
+        for (index, replica) in region.replicas.enumerated() where replica.store.refusal(since: began) == nil {
+            guard call.selector?.replicas[index].marks.contains(.notLeader) == true else { return nil }
+        }
+        return call.hopeless(reason)
     }
 
     /// What a look at a store finds. A call without the time for one leaves it to others.

@@ -100,12 +100,26 @@ extension RegionRequestSender {
             }
             let record = region.replicas[target.choice.proxy ?? target.choice.index].store
             if isAddressSuspect { record.needsCheck() }
-            let liveness = await self.liveness(of: record, call)
+            let liveness: StoreLiveness
+            if error.isPermanent {
+                // A look at it would find the same. Whoever looks after it sees when certificates have been put right.
+                record.noteRefusal(failure, at: self.clock.now)
+                record.liveness = .unreachable
+                self.stores.suspect(record)
+                liveness = .unreachable
+            } else {
+                liveness = await self.liveness(of: record, call)
+            }
             var effects: [ReplicaSelector.Effect] = []
             let step = call.selector?.unanswered(
                 target.choice, liveness: liveness, leader: region.leaderIndex, effects: &effects)
             await self.apply(effects, of: target, to: region)
-            if case .wait(let kind, let hint) = step { try await self.wait(kind, hint: hint, &call) }
+            if error.isPermanent {
+                // Waiting makes nothing better.
+                try await self.move(.tikvRPC, &call)
+            } else if case .wait(let kind, let hint) = step {
+                try await self.wait(kind, hint: hint, &call)
+            }
             return true
         case .retry(let kind):
             call.record(

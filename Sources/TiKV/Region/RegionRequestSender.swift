@@ -28,6 +28,8 @@ final class RegionRequestSender: Sendable {
     let source: String
     /// The same for a leader that is asked first.
     let leaderLabel: String
+    /// Requests under way that others wait for who would send the same.
+    let collapsing: SingleFlight<CollapseKey, any Sendable, CollapseFailure>
 
     init(
         cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, codecs: CodecSource,
@@ -35,6 +37,7 @@ final class RegionRequestSender: Sendable {
         random: @escaping @Sendable () -> Double, choice: (@Sendable () -> Double)? = nil,
         interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(), logger: Logger
     ) {
+        self.collapsing = SingleFlight(clock: clock, isShared: \.isShared)
         self.interceptors = interceptors
         self.source = source.label
         self.leaderLabel = RequestSource.label(source.label, replica: "leader", retryOf: nil)
@@ -84,6 +87,7 @@ final class RegionRequestSender: Sendable {
         var call = RegionCall(
             deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite, options: options)
         call.isRepeatable = isRepeatable
+        call.began = self.clock.now
         try await self.lifecycle.begin(deadline: call.deadline)
         do throws(TiKVError) {
             call.codec = try await self.codecs.codec(deadline: call.deadline)

@@ -46,6 +46,9 @@ extension StoreConnections {
         } catch {
             // A cancelled caller has found out nothing.
             if Task.isCancelled { return record.liveness }
+            if error.isPermanent {
+                record.noteRefusal("store \(record.id) at \(handle.address): \(error.message)", at: self.clock.now)
+            }
             // A server without this service is one that answers.
             return error.delivery == .answered && error.code == .unimplemented ? .reachable : .unreachable
         }

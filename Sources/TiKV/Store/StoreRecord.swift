@@ -12,6 +12,8 @@ final class StoreRecord: Sendable {
         var handle: StoreHandle?
         var labels: [String: String] = [:]
         var health = StoreHealth()
+        /// Why a connect to it failed that no further connect will mend, and when.
+        var refusal: (reason: String, time: ContinuousClock.Instant)?
     }
 
     let id: UInt64
@@ -72,7 +74,10 @@ final class StoreRecord: Sendable {
             return (isElsewhere, isChanged)
         }
         // What was found out about the old address says nothing about the new one.
-        if isElsewhere { self.liveness = .reachable }
+        if isElsewhere {
+            self.liveness = .reachable
+            self.state.withLock { $0.refusal = nil }
+        }
         return isChanged
     }
 
@@ -153,6 +158,16 @@ final class StoreRecord: Sendable {
     var liveness: StoreLiveness {
         get { StoreLiveness(rawValue: self.livenessValue.load(ordering: .relaxed)) ?? .unknown }
         set { self.livenessValue.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    /// A connect failed in a way that another one would fail in too: the two sides do not agree on TLS or certificates.
+    func noteRefusal(_ reason: String, at now: ContinuousClock.Instant) {
+        self.state.withLock { $0.refusal = (reason, now) }
+    }
+
+    /// Why a connect that was made since then must fail again; nil where none did.
+    func refusal(since start: ContinuousClock.Instant) -> String? {
+        self.state.withLock { state in state.refusal.flatMap { $0.time >= start ? $0.reason : nil } }
     }
 
     // MARK: - Limit

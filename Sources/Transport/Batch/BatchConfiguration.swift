@@ -8,7 +8,8 @@
 package struct BatchConfiguration: Sendable {
     /// The most commands in one message.
     package var maxBatchSize: Int
-    /// A message takes no further command when it has this many bytes.
+    /// A message takes no further command when it has this many bytes; a command that alone has more goes as a call of its
+    /// own.
     package var maxBatchBytes: Int
     /// The most commands of ordinary priority that may be without an answer at once; the rest waits.
     package var maxInFlight: Int

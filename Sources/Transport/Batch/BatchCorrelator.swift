@@ -78,6 +78,12 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
         return (entry.waiter, .success(item.payload))
     }
 
+    /// How far a command has come; nil for one that is over.
+    func progress(of id: UInt64) -> CommandProgress? { self.entries[id]?.progress }
+
+    /// How far those have come that were sent.
+    var progressOfSent: [CommandProgress] { self.entries.values.filter(\.isSent).map(\.progress) }
+
     /// Gives one command up. Returns who waited for it and whether it had been sent.
     mutating func remove(_ id: UInt64) -> (waiter: Waiter, isSent: Bool)? {
         guard let entry = self.entries.removeValue(forKey: id) else { return nil }
@@ -121,6 +127,7 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
         var isSent: Bool
         /// How far it has come.
         var progress: String
+        var stages: CommandStages
     }
 
     /// Takes out the commands whose time is over. Returns them, and the earliest deadline of those that stay.
@@ -139,7 +146,10 @@ struct BatchCorrelator<Waiter: Sendable>: Sendable {
         for id in due {
             guard let entry = self.entries[id], let (waiter, isSent) = self.remove(id) else { continue }
             let progress = entry.progress.description(at: now, isOvertaken: self.isOvertaken(id, entry))
-            expired.append(Expired(waiter: waiter, isSent: isSent, progress: progress))
+            expired.append(
+                Expired(
+                    waiter: waiter, isSent: isSent, progress: progress,
+                    stages: entry.progress.stages(until: now, .timeout)))
         }
         return (expired, next)
     }

@@ -18,7 +18,7 @@ struct BatchEnvelope {
         var payload: [UInt8]
     }
 
-    private enum Number {
+    enum Number {
         static let items = 1
         static let ids = 2
         static let load = 3
@@ -125,7 +125,7 @@ struct BatchEnvelope {
         for index in ids.indices { self.items[index].id = ids[index] }
     }
 
-    private static func item(_ bytes: [UInt8], _ range: Range<Int>) throws(RPCError) -> Item {
+    static func item(_ bytes: [UInt8], _ range: Range<Int>) throws(RPCError) -> Item {
         var reader = ProtoReader(bytes, in: range)
         var item = Item(id: 0, field: 0, payload: [])
         // Of the members of a oneof the last one on the wire counts.

@@ -29,6 +29,42 @@ struct CommandProgress: Sendable, Equatable {
     }
 }
 
+/// How long a batched command waited for what.
+package struct CommandStages: Sendable, Equatable {
+    /// From being asked for until it was put into a message.
+    package var queued: Duration
+    /// From then on until its answer came, or it ended without; nil where it never was in a message.
+    package var unanswered: Duration?
+    /// All of it.
+    package var total: Duration
+    package var commandsInMessage: Int
+    package var outcome: RPCOutcome
+    /// The stage in which it ended where its outcome is not good; the stages before it went well.
+    package var endedIn: Stage
+
+    package enum Stage: Sendable {
+        case queued
+        case unanswered
+        case done
+    }
+}
+
+extension CommandProgress {
+    /// Clocks that were read out of order make no stage shorter than a nanosecond.
+    func stages(until end: NIODeadline, _ outcome: RPCOutcome) -> CommandStages {
+        func time(_ from: NIODeadline, _ to: NIODeadline) -> Duration { .nanoseconds(max((to - from).nanoseconds, 1)) }
+        let total = time(self.queuedAt, end)
+        guard let sentAt = self.sentAt else {
+            return CommandStages(
+                queued: total, unanswered: nil, total: total, commandsInMessage: 0, outcome: outcome,
+                endedIn: .queued)
+        }
+        return CommandStages(
+            queued: time(self.queuedAt, sentAt), unanswered: time(sentAt, end), total: total,
+            commandsInMessage: self.batchSize, outcome: outcome, endedIn: outcome == .ok ? .done : .unanswered)
+    }
+}
+
 /// Commands that have waited long for their answers.
 struct PendingCommands: Sendable, Equatable {
     /// From here on a command counts as slow, and as hanging.

@@ -88,5 +88,5 @@ enum GZip {
         return output
     }
 
-    private static let damaged = RPCError(.internalError, "a compressed message is damaged or cut off")
+    static let damaged = RPCError(.internalError, "a compressed message is damaged or cut off")
 }

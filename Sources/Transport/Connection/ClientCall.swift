@@ -50,13 +50,17 @@ internal import Synchronization
     /// The stream is gone; the call is kept for its reader.
     var isClosed = false
     var inbound = InboundMessages<CheckedContinuation<InboundMessages<Never>.Next, Never>>()
+    /// The longest that a stream's reader waits for one message, and until when he does so now.
+    let receiveTimeout: TimeAmount?
+    var receiveDeadline: NIODeadline?
     /// Senders that wait for the peer's window.
     var senders: [CheckedContinuation<RPCError?, Never>] = []
 
     init(
         _ kind: Kind, path: String, message: [UInt8]? = nil, metadata: Metadata = [:], deadline: NIODeadline? = nil,
-        messageLimit: Int
+        receiveTimeout: TimeAmount? = nil, messageLimit: Int
     ) {
+        self.receiveTimeout = receiveTimeout
         self.kind = kind
         self.path = path
         self.metadata = metadata

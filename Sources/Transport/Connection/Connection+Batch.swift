@@ -74,6 +74,7 @@ extension Connection {
     }
 
     func cancelCommand(_ call: ClientCall) {
+        self.observeEnd(of: call, .cancelled)
         guard let id = call.command, let (_, isSent) = self.batch.correlator.remove(id) else { return }
         let delivery: RPCError.Delivery = isSent ? .unknown : .notSent
         self.refuse(call, RPCError(.cancelled, "the task was cancelled", delivery: delivery))
@@ -139,19 +140,45 @@ extension Connection {
             } catch {
                 return error
             }
-            self.batch.brokenInARow = 0
-            self.batch.hasAnswered = true
-            for item in envelope.items {
-                guard let (call, result) = self.batch.correlator.answer(item) else { continue }
-                switch result {
-                case .success: call.finish(result)
-                case .failure(let error): self.refuse(call, error)
-                }
-            }
-            self.report(envelope)
+            self.receive(envelope)
         }
         self.finishBatchIfDraining()
         return nil
+    }
+
+    private func receive(_ envelope: BatchEnvelope) {
+        self.batch.brokenInARow = 0
+        self.batch.hasAnswered = true
+        for item in envelope.items {
+            let progress = self.observer == nil ? nil : self.batch.correlator.progress(of: item.id)
+            guard let (call, result) = self.batch.correlator.answer(item) else { continue }
+            if let progress {
+                let isOK = if case .success = result { true } else { false }
+                self.observer?.commandEnded(progress.stages(until: .now(), isOK ? .ok : .failed))
+            }
+            switch result {
+            case .success: call.finish(result)
+            case .failure(let error): self.refuse(call, error)
+            }
+        }
+        self.report(envelope)
+    }
+
+    /// A message in which some answers were too large: these fail their own commands, and no other. The server has done what
+    /// they asked for, and would answer as much again.
+    func receive(_ envelope: BatchEnvelope, _ oversize: [BatchSieve.Oversize]) {
+        self.receive(envelope)
+        for answer in oversize {
+            let progress = self.observer == nil ? nil : self.batch.correlator.progress(of: answer.id)
+            guard let (call, _) = self.batch.correlator.remove(answer.id) else { continue }
+            if let progress { self.observer?.commandEnded(progress.stages(until: .now(), .failed)) }
+            let limit = self.configuration.maxReceiveMessageSize
+            self.refuse(
+                call,
+                RPCError(
+                    .resourceExhausted, "an answer of \(answer.size) bytes is over the limit of \(limit) bytes"))
+        }
+        self.afterGivingUp()
     }
 
     private func report(_ envelope: BatchEnvelope) {
@@ -166,7 +193,25 @@ extension Connection {
         onFeedback(feedback)
     }
 
+    /// Reports a command that is about to be taken out without an answer.
+    private func observeEnd(of call: ClientCall, _ outcome: RPCOutcome) {
+        guard let observer = self.observer, let id = call.command,
+            let progress = self.batch.correlator.progress(of: id)
+        else { return }
+        observer.commandEnded(progress.stages(until: .now(), outcome))
+    }
+
     // MARK: - Ending
+
+    /// Takes out what was sent, and reports it.
+    private func takeSent() -> [ClientCall] {
+        let outcome: RPCOutcome =
+            if case .closed(let error) = self.state, error.isClosedHere { .closed } else { .failed }
+        let now = NIODeadline.now()
+        let progress = self.observer == nil ? [] : self.batch.correlator.progressOfSent
+        for progress in progress { self.observer?.commandEnded(progress.stages(until: now, outcome)) }
+        return self.batch.correlator.removeSent()
+    }
 
     /// The stream ended. What was in flight on it fails, its outcome unknown; what was not sent goes on a new stream.
     func batchEnded(_ failure: RPCError?) {
@@ -174,14 +219,19 @@ extension Connection {
         // In the middle of a stream it says nothing about the commands that are in flight.
         if let failure, failure.code == .unimplemented, failure.delivery == .answered, !self.batch.hasAnswered {
             self.batch.isUnsupported = true
-            for call in self.batch.correlator.removeSent() + self.batch.correlator.removeUnsent() {
+            for call in self.takeSent() + self.batch.correlator.removeUnsent() {
                 self.refuse(call, Self.unsupported)
             }
             return
         }
         let reason = failure.map { ": \($0.message)" } ?? ""
-        let broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
-        for call in self.batch.correlator.removeSent() { self.refuse(call, broken) }
+        var broken = RPCError(.unavailable, "the stream of commands broke\(reason)", delivery: .unknown)
+        if let failure, failure.delivery == .notSent, !self.batch.hasAnswered {
+            // The server did not look at the stream, and so at none of its commands.
+            broken.delivery = .notSent
+            broken.isStreamRefused = failure.isStreamRefused
+        }
+        for call in self.takeSent() { self.refuse(call, broken) }
         self.batch.brokenInARow += 1
         if self.batch.brokenInARow >= Self.mostBrokenInARow {
             var error = broken
@@ -195,7 +245,7 @@ extension Connection {
     func failCommands(_ error: RPCError) {
         var lost = error
         lost.delivery = .unknown
-        for call in self.batch.correlator.removeSent() { self.refuse(call, lost) }
+        for call in self.takeSent() { self.refuse(call, lost) }
         self.refuseUnsentCommands(error)
     }
 
@@ -218,6 +268,7 @@ extension Connection {
     func expireCommands(_ now: NIODeadline) -> NIODeadline? {
         let (expired, next) = self.batch.correlator.removeExpired(at: now)
         for command in expired {
+            self.observer?.commandEnded(command.stages)
             var error = self.deadlineError(command.isSent ? .unknown : .notSent)
             error.message += ": \(command.progress)"
             self.refuse(command.waiter, error)

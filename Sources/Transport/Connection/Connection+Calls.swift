@@ -174,6 +174,10 @@ extension Connection {
                     error.peer = self.address.description
                     return error
                 })
+        } else if let time = call.receiveTimeout {
+            let deadline = NIODeadline.now() + time
+            call.receiveDeadline = deadline
+            self.arm(deadline)
         }
     }
 

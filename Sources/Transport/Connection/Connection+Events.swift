@@ -52,12 +52,20 @@ extension Connection {
             }
             let credit = call.inbound.received(count)
             if credit > 0 { self.link.session.consumeStream(credit, on: stream) }
+            if !resumed.isEmpty { call.receiveDeadline = nil }
             for (waiter, message) in resumed { waiter.resume(returning: .success(message)) }
         case .commands:
             self.link.session.consume(count, on: stream)
             var messages: [[UInt8]] = []
-            let broken = call.response.data(bytes) { messages.append($0) }
+            var sifted: [(BatchEnvelope, [BatchSieve.Oversize])] = []
+            let answers = max(self.batch.correlator.inFlight, 1)
+            let broken = call.response.data(bytes, answers: answers) {
+                messages.append($0)
+            } sifted: {
+                sifted.append(($0, $1))
+            }
             let unreadable = self.receiveBatches(messages)
+            for (envelope, oversize) in sifted { self.receive(envelope, oversize) }
             end = broken ?? unreadable.flatMap { call.response.abandon($0) }
         }
         // Only our own finding ends a response inside its data: the peer must be told to stop.
@@ -88,8 +96,13 @@ extension Connection {
         }
         self.waiting.removeAll { $0.deadline.map { $0 <= now } ?? false }
         for call in self.calls {
-            guard let call, !call.response.isEnded, look(call.deadline) else { continue }
-            self.end(call, .failed(self.deadlineError(.unknown)), reset: .always)
+            guard let call, !call.response.isEnded else { continue }
+            if look(call.deadline) {
+                self.end(call, .failed(self.deadlineError(.unknown)), reset: .always)
+            } else if look(call.receiveDeadline) {
+                self.end(
+                    call, .failed(RPCError(.deadlineExceeded, "no message came for too long")), reset: .always)
+            }
         }
         self.arm(next)
     }

@@ -17,9 +17,8 @@ extension Connection {
         self.connectTimer = self.eventLoop.scheduleTask(in: timeout) { [weak self] in
             self?.assumeIsolated { $0.connectTimedOut() }
         }
-        let resolver: (any Resolver & Sendable)? = self.configuration.resolve.map {
-            HostResolver($0, on: self.eventLoop)
-        }
+        let resolver = self.configuration.resolve.map { HostResolver($0, on: self.eventLoop) }
+        self.resolver = resolver
         ClientBootstrap(group: self.eventLoop)
             .connectTimeout(timeout)
             .resolver(resolver)
@@ -74,6 +73,7 @@ extension Connection {
         self.state = .ready
         self.readyOnce.store(true, ordering: .relaxed)
         self.connectTimer?.cancel()
+        self.resolver = nil
         self.startKeepAlive()
         self.lookAtIdle()
         self.inspectCommands()
@@ -142,6 +142,8 @@ extension Connection {
         self.observe(.closed, reason: error.message)
         self.state = .closed(error)
         self.connectTimer?.cancel()
+        self.resolver?.cancelQueries()
+        self.resolver = nil
         self.idleTimer?.cancel()
         self.inspectionTimer?.cancel()
         self.batch.gatherTimer?.cancel()

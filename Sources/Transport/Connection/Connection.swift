@@ -71,6 +71,8 @@ package actor Connection: HTTP2Endpoint {
     var batch = BatchState()
     var deadlines = DeadlineTimer()
     var connectTimer: Scheduled<Void>?
+    /// The look-up of the connect under way, where it is a function of the user's.
+    var resolver: HostResolver?
     var keepAlive: KeepAlive?
     var keepAliveTimer: Scheduled<Void>?
     var drainTimer: Scheduled<Void>?
@@ -131,10 +133,10 @@ package actor Connection: HTTP2Endpoint {
 
     /// Opens a stream; returns once the request is on its way.
     nonisolated func openStream(
-        path: String, metadata: Metadata, deadline: NIODeadline?
+        path: String, metadata: Metadata, deadline: NIODeadline?, receiveTimeout: TimeAmount? = nil
     ) async throws(RPCError) -> ClientCall {
         let call = ClientCall(
-            .stream, path: path, metadata: metadata, deadline: deadline,
+            .stream, path: path, metadata: metadata, deadline: deadline, receiveTimeout: receiveTimeout,
             messageLimit: self.configuration.maxReceiveMessageSize)
         _ = try await self.perform(call)
         return call

@@ -5,6 +5,7 @@ package import Logging
 package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import Synchronization
 
 /// Sends single requests over HTTP/1.1, each on a connection of its own: for what is asked seldom.
 package struct HTTP1Client: Sendable {
@@ -43,10 +44,14 @@ package struct HTTP1Client: Sendable {
         let timer = loop.scheduleTask(in: TimeAmount(clamping: timeout)) {
             promise.fail(RPCError(.deadlineExceeded, "no response within \(timeout)", delivery: .unknown))
         }
-        promise.futureResult.whenComplete { _ in timer.cancel() }
+        let exchange = HTTP1Exchange(promise)
+        promise.futureResult.whenComplete { _ in
+            exchange.isOver.store(true, ordering: .relaxed)
+            timer.cancel()
+        }
         do {
             return try await withTaskCancellationHandler {
-                self.connect(loop, address, request, limit, promise)
+                self.connect(loop, address, request, limit, exchange)
                 return try await promise.futureResult.get()
             } onCancel: {
                 promise.fail(RPCError(.cancelled, "the task was cancelled"))
@@ -60,8 +65,9 @@ package struct HTTP1Client: Sendable {
 
     private func connect(
         _ loop: any EventLoop, _ address: PeerAddress, _ request: HTTP1Request, _ limit: Int,
-        _ promise: EventLoopPromise<HTTP1Response>
+        _ exchange: HTTP1Exchange
     ) {
+        let promise = exchange.promise
         ClientBootstrap(group: loop)
             .connectTimeout(TimeAmount(clamping: self.connectTimeout))
             .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
@@ -72,7 +78,7 @@ package struct HTTP1Client: Sendable {
                         try pipeline.addHandler(TLSHandler.client(tls.current(), to: address, logger: self.logger))
                     }
                     try pipeline.addHTTPClientHandlers()
-                    try pipeline.addHandler(HTTP1ClientHandler(request, host: "\(address)", limit: limit, promise))
+                    try pipeline.addHandler(HTTP1ClientHandler(request, host: "\(address)", limit: limit, exchange))
                 }
             }
             .connect(host: address.host, port: address.port)
@@ -89,6 +95,17 @@ package struct HTTP1Client: Sendable {
     }
 }
 
+/// What the caller of one request waits for.
+private final class HTTP1Exchange: Sendable {
+    let promise: EventLoopPromise<HTTP1Response>
+    /// The caller has been told how it ended; set on the promise's event loop, which is the channel's.
+    let isOver = Atomic<Bool>(false)
+
+    init(_ promise: EventLoopPromise<HTTP1Response>) {
+        self.promise = promise
+    }
+}
+
 /// Writes one request, and gathers its response.
 private final class HTTP1ClientHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
@@ -97,17 +114,20 @@ private final class HTTP1ClientHandler: ChannelInboundHandler {
     private let request: HTTP1Request
     private let host: String
     private let limit: Int
-    private let promise: EventLoopPromise<HTTP1Response>
+    private let exchange: HTTP1Exchange
+    private var promise: EventLoopPromise<HTTP1Response> { self.exchange.promise }
     private var response = HTTP1Response()
 
-    init(_ request: HTTP1Request, host: String, limit: Int, _ promise: EventLoopPromise<HTTP1Response>) {
+    init(_ request: HTTP1Request, host: String, limit: Int, _ exchange: HTTP1Exchange) {
         self.request = request
         self.host = host
         self.limit = limit
-        self.promise = promise
+        self.exchange = exchange
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        // The connection came up too late: a request that its caller has given up is not made.
+        guard !self.exchange.isOver.load(ordering: .relaxed) else { return context.close(promise: nil) }
         var headers = HTTPHeaders([("Host", self.host), ("Connection", "close"), ("Accept", "application/json")])
         if !self.request.body.isEmpty {
             headers.add(name: "Content-Type", value: "application/json")

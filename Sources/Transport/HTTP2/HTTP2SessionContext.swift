@@ -92,7 +92,7 @@ struct HTTP2SessionContext: ~Copyable {
     mutating func extend(_ stream: HTTP2Stream, _ bytes: [UInt8]?, end: OutboundBody.End?) -> Bool {
         guard self.owns(stream) else { return false }
         if let bytes { self.bodies[stream.slot]?.append(bytes) }
-        if let end { self.bodies[stream.slot]?.end = end }
+        if let end { self.bodies[stream.slot]?.finish(end) }
         guard self.bodies[stream.slot]?.isStarved == true else { return false }
         self.bodies[stream.slot]?.isStarved = false
         return true

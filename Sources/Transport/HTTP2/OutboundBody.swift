@@ -34,15 +34,23 @@ struct OutboundBody: Sendable {
     private var later: Deque<[UInt8]> = []
     /// Bytes queued and not yet read.
     private(set) var count: Int
-    var end: End
+    private(set) var end: End
     /// The session stopped asking and must be told when there is more.
     var isStarved = false
     private var isReset = false
 
-    /// Returns whether this is the first time.
+    /// The stream is given up: what it had to send is let go at once, also where nghttp2 keeps the stream until the peer's
+    /// limit has room for it. Returns whether this is the first time.
     mutating func markReset() -> Bool {
-        defer { self.isReset = true }
-        return !self.isReset
+        guard !self.isReset else { return false }
+        self.isReset = true
+        self.piece = []
+        self.offset = 0
+        self.later = []
+        self.count = 0
+        // No end: RST_STREAM is the end, and nothing may look like a regular one.
+        self.end = .open
+        return true
     }
 
     init(_ piece: [UInt8] = [], end: End = .open) {
@@ -52,7 +60,7 @@ struct OutboundBody: Sendable {
     }
 
     mutating func append(_ piece: [UInt8]) {
-        guard !piece.isEmpty else { return }
+        guard !piece.isEmpty, !self.isReset else { return }
         if self.count == 0 {
             self.piece = piece
             self.offset = 0
@@ -60,6 +68,10 @@ struct OutboundBody: Sendable {
             self.later.append(piece)
         }
         self.count += piece.count
+    }
+
+    mutating func finish(_ end: End) {
+        if !self.isReset { self.end = end }
     }
 
     /// Moves up to `room.count` bytes to `room`.

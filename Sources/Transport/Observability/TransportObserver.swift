@@ -10,6 +10,8 @@ package protocol TransportObserver: Sendable {
     func streamsChanged(_ change: StreamCountChange)
     /// One message of a batch stream went out.
     func batchSent(commands: Int, bytes: Int)
+    /// A command that was in a batch stream is over, with an answer or without.
+    func commandEnded(_ stages: CommandStages)
     /// A call is over, for its caller.
     func callFinished(_ method: String, _ duration: Duration, _ error: RPCError?)
 }

@@ -138,14 +138,17 @@ package actor ConnectionPool {
     }
 
     /// Sends the request through the batch stream. Nil where it must go as a call of its own: batching is off, the server
-    /// has none, or the call has metadata, which the envelope has no place for.
+    /// has none, the call has metadata, which the envelope has no place for, or the request is as large as a whole message
+    /// of the stream should be. Such a one would hold up all others, and a server that takes no message of its size would
+    /// refuse them with it.
     private nonisolated func batched(
         _ field: Int, _ request: some Message, _ options: CallOptions, _ deadline: NIODeadline?
     ) async throws(RPCError) -> [UInt8]? {
-        guard self.configuration.batch != nil, options.metadata.isEmpty,
+        guard let batch = self.configuration.batch, options.metadata.isEmpty,
             !self.batchUnsupported.load(ordering: .relaxed)
         else { return nil }
         let payload = try request.encoded(limit: self.configuration.maxSendMessageSize)
+        guard payload.count <= batch.maxBatchBytes else { return nil }
         do throws(RPCError) {
             return try await self.onConnection { connection throws(RPCError) in
                 try await connection.command(
@@ -171,8 +174,13 @@ package actor ConnectionPool {
         let start = NIODeadline.now()
         let deadline = options.timeout.map { NIODeadline.after($0) }
         let metadata = options.metadata
+        let receiveTimeout = options.receiveTimeout.map { TimeAmount(clamping: $0) }
         let (connection, call) = try await self.onConnection { connection throws(RPCError) in
-            (connection, try await connection.openStream(path: method.path, metadata: metadata, deadline: deadline))
+            (
+                connection,
+                try await connection.openStream(
+                    path: method.path, metadata: metadata, deadline: deadline, receiveTimeout: receiveTimeout)
+            )
         }
         defer { connection.release(call) }
         guard let observer = self.configuration.observer else {

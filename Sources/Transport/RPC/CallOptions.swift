@@ -7,6 +7,10 @@ package struct CallOptions: Sendable {
     /// Nil waits for as long as the connection lives.
     package var timeout: Duration?
 
+    /// Of a stream, the longest that one message may let its reader wait; then the stream fails with `deadlineExceeded`, and
+    /// the server is told. Nil waits for as long as the call's timeout lets it.
+    package var receiveTimeout: Duration?
+
     /// Custom metadata for the request's headers.
     package var metadata: Metadata
 
@@ -19,8 +23,10 @@ package struct CallOptions: Sendable {
     package var forwardedHost: String?
 
     package init(
-        timeout: Duration? = nil, metadata: Metadata = [:], priority: UInt64 = 0, forwardedHost: String? = nil
+        timeout: Duration? = nil, metadata: Metadata = [:], priority: UInt64 = 0, forwardedHost: String? = nil,
+        receiveTimeout: Duration? = nil
     ) {
+        self.receiveTimeout = receiveTimeout
         self.forwardedHost = forwardedHost
         self.priority = priority
         self.timeout = timeout

@@ -37,7 +37,8 @@ package struct PeerAddress: Sendable, Hashable {
             host = first
             port = parts.count == 2 ? parts[1] : nil
         }
-        guard !host.isEmpty, !host.contains(where: { $0.isWhitespace || $0 == "," }) else { return nil }
+        let isBroken = host.contains { $0.isWhitespace || $0 == "," || $0 == "[" || $0 == "]" }
+        guard !host.isEmpty, !isBroken else { return nil }
         guard let number = port.map({ Int($0) }) ?? defaultPort, (1...65535).contains(number) else { return nil }
         self.init(host: String(host), port: number)
     }

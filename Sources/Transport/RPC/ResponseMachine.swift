@@ -49,7 +49,11 @@ struct ResponseMachine: Sendable {
         }
     }
 
-    mutating func data(_ piece: ByteBuffer, _ deliver: ([UInt8]) -> Void) -> End? {
+    /// Part of the body. For the parameters, see ``MessageDeframer``.
+    mutating func data(
+        _ piece: ByteBuffer, answers: Int = 0, _ deliver: ([UInt8]) -> Void,
+        sifted: (BatchEnvelope, [BatchSieve.Oversize]) -> Void = { _, _ in }
+    ) -> End? {
         switch self.state {
         case .awaitingHeaders:
             return self.end(.failed(RPCError(.internalError, "data came before the response's headers")))
@@ -57,7 +61,7 @@ struct ResponseMachine: Sendable {
             // So that the deframer's buffers are not copied when it appends to them.
             self.state = .ended
             do {
-                try deframer.receive(piece, deliver)
+                try deframer.receive(piece, answers: answers, deliver, sifted: sifted)
             } catch {
                 return self.end(.failed(error))
             }
@@ -112,7 +116,9 @@ struct ResponseMachine: Sendable {
                 Self.refusal(block) ?? RPCError(.unknown, "the response has no grpc-status", delivery: .answered))
         }
         guard text != "0" else { return .ok }
-        let code = Int(text).flatMap(RPCError.Code.init(rawValue:)) ?? .unknown
+        // Another way to write 0, such as "-0", is none: it may be a failure as well as a success.
+        let known = Int(text).flatMap(RPCError.Code.init(rawValue:)) ?? .unknown
+        let code = known == .ok ? .unknown : known
         let message = block["grpc-message"].map(StatusMessage.decode) ?? ""
         return .failed(RPCError(code, message, delivery: .answered, metadata: block.metadata))
     }

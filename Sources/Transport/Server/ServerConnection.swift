@@ -268,11 +268,16 @@ actor ServerConnection: HTTP2Endpoint {
                 var resumed: [(Reader, [UInt8])] = []
                 var inbound = call.inbound
                 call.inbound = InboundMessages()
-                defer { call.inbound = inbound }
-                try call.deframer.receive(bytes) { message in
-                    if let reader = inbound.deliver(message) { resumed.append((reader, message)) }
+                do throws(RPCError) {
+                    try call.deframer.receive(bytes) { message in
+                        if let reader = inbound.deliver(message) { resumed.append((reader, message)) }
+                    }
+                } catch {
+                    failure = error
                 }
                 credit = inbound.received(count)
+                call.inbound = inbound
+                // Also where what follows is broken: who was given a message must have it.
                 for (reader, message) in resumed { reader.resume(returning: .success(message)) }
             }
         } catch {

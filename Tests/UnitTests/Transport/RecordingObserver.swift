@@ -14,6 +14,7 @@ final class RecordingObserver: TransportObserver {
         var openStreams: [UInt64: Int] = [:]
         var mostStreams = 0
         var batches: [Int] = []
+        var commands: [CommandStages] = []
         var calls: [(method: String, duration: Duration, error: RPCError?)] = []
     }
 
@@ -49,6 +50,10 @@ final class RecordingObserver: TransportObserver {
 
     func batchSent(commands: Int, bytes: Int) {
         self.log.withLock { $0.batches.append(commands) }
+    }
+
+    func commandEnded(_ stages: CommandStages) {
+        self.log.withLock { $0.commands.append(stages) }
     }
 
     func callFinished(_ method: String, _ duration: Duration, _ error: RPCError?) {

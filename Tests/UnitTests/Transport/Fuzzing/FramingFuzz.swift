@@ -104,7 +104,9 @@ enum FramingFuzz {
     static func batch(_ reader: inout FuzzReader) -> [String] {
         var faults: [String] = []
         let bytes = reader.remainder()
-        guard let envelope = try? BatchEnvelope(decoding: bytes) else { return [] }
+        let envelope = try? BatchEnvelope(decoding: bytes)
+        faults += Self.sieve(bytes, envelope)
+        guard let envelope else { return faults }
         let frame = envelope.framed()
         let length = frame[1..<5].reduce(0) { $0 << 8 | Int($1) }
         if length != frame.count - 5 { faults.append("the frame of \(frame.count) bytes says \(length)") }
@@ -120,6 +122,39 @@ enum FramingFuzz {
         if message.requestIds != envelope.items.map(\.id) { faults.append("ids \(message.requestIds)") }
         if message.responses.count != envelope.items.count { faults.append("\(message.responses.count) responses") }
         if message.transportLayerLoad != envelope.load { faults.append("load \(message.transportLayerLoad)") }
+        return faults
+    }
+
+    /// The sieve finds what the envelope has, but for answers that are too large; however the message is cut.
+    private static func sieve(_ bytes: [UInt8], _ envelope: BatchEnvelope?) -> [String] {
+        var faults: [String] = []
+        let size = Int(bytes.first ?? 0) % 9 + 1
+        for limit in [1 << 20, 8] {
+            var sieve = BatchSieve(limit: limit, answers: 1_000)
+            do throws(RPCError) {
+                var rest = bytes[...]
+                while !rest.isEmpty {
+                    try sieve.take(Array(rest.prefix(size)))
+                    rest = rest.dropFirst(size)
+                }
+                let (kept, oversize) = try sieve.finish()
+                // It looks into nothing that it passes over, so it may be content with more.
+                guard let envelope else {
+                    if oversize.isEmpty { faults.append("the sieve reads what cannot be read") }
+                    continue
+                }
+                if kept.items.count + oversize.count != envelope.items.count
+                    || !kept.items.allSatisfy({ envelope.items.contains($0) })
+                    || oversize.isEmpty && kept.items != envelope.items
+                    || kept.load != envelope.load || kept.feedback != envelope.feedback
+                {
+                    faults.append("sifted \(kept), was \(envelope)")
+                }
+                if kept.items.contains(where: { $0.payload.count > limit }) { faults.append("over the limit") }
+            } catch {
+                if envelope != nil { faults.append("the sieve cannot read \(bytes): \(error)") }
+            }
+        }
         return faults
     }
 }
