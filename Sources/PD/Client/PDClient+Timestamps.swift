@@ -90,7 +90,7 @@ extension PDClient {
     ) async -> RPCError {
         await Self.ending {
             try await target.channel.withMessages(PdpbPDRPC.tso, options: CallOptions(metadata: target.metadata)) {
-                try await body(PDTSOStream(stream: $0, header: self.header(target.clusterID)))
+                try await body(MessageTSOStream(stream: $0, header: self.header(target.clusterID)))
             }
         }
     }
@@ -103,7 +103,7 @@ extension PDClient {
         let channel = await self.channel(server)
         return await Self.ending {
             try await channel.withMessages(TsopbTSORPC.tso, options: CallOptions()) {
-                try await body(ServiceTSOStream(stream: $0, header: header))
+                try await body(MessageTSOStream(stream: $0, header: header))
             }
         }
     }
@@ -148,7 +148,10 @@ extension PDClient {
             let group = TSOServiceTracker.group(
                 id: response.keyspaceGroup.id,
                 members: response.keyspaceGroup.members.map { ($0.address, $0.isPrimary) })
-            if let primary = group.primary { return (primary, group) }
+            if let primary = group.primary {
+                self.tsoService.withLock { $0.found(primary) }
+                return (primary, group)
+            }
         }
         return nil
     }

@@ -121,7 +121,8 @@ package actor PDClient {
         let deadline = Deadline(after: self.configuration.requestTimeout, from: self.clock.now)
         // Where nobody answers, what is known stays, until a call needs more.
         _ = try? await self.discover(deadline: deadline, isForced: true)
-        let needed = self.tracker.addresses
+        // A stream of timestamps may be open to servers that are no members.
+        let needed = self.tracker.addresses.union(self.tsoService.withLock { $0.addresses })
         let gone = self.channels.filter { !needed.contains($0.key) }
         for address in gone.keys { self.channels[address] = nil }
         await withDiscardingTaskGroup { group in

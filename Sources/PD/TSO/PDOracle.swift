@@ -98,8 +98,9 @@ package actor PDOracle {
         return timeToLive - last.duration(since: lock)
     }
 
-    /// Whether a lock may be taken for abandoned. It is always right when it says yes, and may say no for a while longer
-    /// than it must.
+    /// Whether a lock may be taken for abandoned, as the low-resolution timestamp has it: it may say no for a while longer
+    /// than it must. It says yes as well where no timestamp was seen yet, since then nothing is known; stores decide by
+    /// the timestamp that they are sent with the question.
     package nonisolated func isExpired(lock: Timestamp, timeToLive: Duration) -> Bool {
         guard let last = self.lowResolutionTimestamp else { return true }
         return last.duration(since: lock) >= timeToLive

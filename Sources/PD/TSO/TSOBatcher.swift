@@ -30,6 +30,8 @@ package actor TSOBatcher {
     private nonisolated let state: Mutex<State>
     private nonisolated let newDeadline = Signal()
     private nonisolated let lastID = Atomic<UInt64>(0)
+    /// Whether deadlines are watched.
+    private nonisolated let isRunning = Atomic(false)
     private nonisolated let source: any TSOSource
     private nonisolated let configuration: TSOConfiguration
     private nonisolated let clock: any TimeSource
@@ -59,14 +61,24 @@ package actor TSOBatcher {
     ///
     /// Needs `run()`; until then it waits. Cancelling the caller's task ends this call alone.
     package nonisolated func timestamp(deadline: Deadline) async throws(PDError) -> Timestamp {
+        if self.isRunning.load(ordering: .acquiring) { return try await self.request(deadline).get() }
+        // Nobody watches the deadlines yet.
+        let result = await self.clock.run(before: deadline) { await self.request(deadline) }
+        if case .failure(let error) = result, error.code == .cancelled, !Task.isCancelled {
+            throw self.state.withLock { $0.attempts }.expired()
+        }
+        guard let result else { throw Self.cancelled }
+        return try result.get()
+    }
+
+    private nonisolated func request(_ deadline: Deadline) async -> Result<Timestamp, PDError> {
         let id = self.lastID.add(1, ordering: .relaxed).newValue
-        let result = await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in self.add(waiter, id, deadline) }
         } onCancel: {
             let waiter = self.state.withLock { $0.queue.cancel(id) }
             waiter?.resume(returning: .failure(Self.cancelled))
         }
-        return try result.get()
     }
 
     private nonisolated func add(_ waiter: Waiter, _ id: UInt64, _ deadline: Deadline) {
@@ -99,6 +111,7 @@ package actor TSOBatcher {
 
     /// Works until the task is cancelled; then callers fail.
     package func run() async {
+        self.isRunning.store(true, ordering: .releasing)
         await withDiscardingTaskGroup { group in
             group.addTask { await self.watchDeadlines() }
             group.addTask(executorPreference: self.executor) { await self.serve() }

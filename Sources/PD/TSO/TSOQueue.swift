@@ -22,6 +22,12 @@ struct TSOQueue<Waiter> {
         var sent: ContinuousClock.Instant
     }
 
+    /// The first logical part that is none.
+    private static var logicalLimit: Int64 { 1 << Int64(Timestamp.logicalBits) }
+    /// The first physical part that would make a timestamp too large for a signed number of 64 bits, which all of them
+    /// fit in.
+    private static var physicalLimit: Int64 { 1 << Int64(63 - Timestamp.logicalBits) }
+
     private let limits: TSOLimits
     private var pending: Deque<Entry> = []
     private var inFlight: Deque<Batch> = []
@@ -110,7 +116,8 @@ struct TSOQueue<Waiter> {
     /// Deals the answer to the oldest request out to its callers.
     mutating func answer(_ answer: TSOAnswer) throws(TSOViolation) -> [(waiter: Waiter, timestamp: Timestamp)] {
         guard let batch = self.inFlight.first, batch.entries.count == Int(answer.count), answer.count > 0,
-            answer.physical >= 0, answer.logical >= 0, answer.suffixBits < UInt32(Timestamp.logicalBits)
+            (0..<Self.physicalLimit).contains(answer.physical), (0..<Self.logicalLimit).contains(answer.logical),
+            answer.suffixBits < UInt32(Timestamp.logicalBits)
         else { throw .mismatch }
         let step = UInt64(1) << UInt64(answer.suffixBits)
         let last = Timestamp(physical: UInt64(answer.physical), logical: UInt64(answer.logical))
@@ -125,7 +132,7 @@ struct TSOQueue<Waiter> {
         var next = first.rawValue
         for entry in batch.entries {
             if let waiter = entry.waiter { given.append((waiter, Timestamp(rawValue: next))) }
-            next += step
+            next &+= step
         }
         return given
     }

@@ -206,4 +206,57 @@ import TiKVTransport
         #expect(codes == [.closed])
         await #expect(throws: PDError.self) { try await batcher.timestamp(deadline: deadline) }
     }
+
+    @Test func withoutRunItWaitsNoLongerThanItsDeadline() async throws {
+        let clock = VirtualClock(jumps: true)
+        let source = ScriptedTSO { _, _ in nil }
+        let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
+        let error = await #expect(throws: PDError.self) {
+            try await batcher.timestamp(deadline: Deadline(after: .seconds(5), from: clock.now))
+        }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(clock.elapsed == .seconds(5))
+        #expect(source.streams == 0)
+    }
+
+    @Test func whoCameBeforeRunIsServedByIt() async throws {
+        let pd = ScriptedClock(Timestamp(physical: 10, logical: 0))
+        let source = ScriptedTSO { _, count in pd.answer(count) }
+        let clock = VirtualClock(jumps: false)
+        let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
+        let deadline = Deadline(after: .seconds(5), from: clock.now)
+        let taken = try await withThrowingTaskGroup(of: Timestamp?.self) { group in
+            group.addTask { try await batcher.timestamp(deadline: deadline) }
+            // Its deadline is watched.
+            await clock.waitForSleepers(1)
+            group.addTask {
+                await batcher.run()
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+        #expect(taken == Timestamp(physical: 10, logical: 1))
+    }
+
+    @Test func cancelledBeforeRunItSaysSo() async throws {
+        let source = ScriptedTSO { _, _ in nil }
+        let clock = VirtualClock(jumps: false)
+        let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
+        let deadline = Deadline(after: .seconds(5), from: clock.now)
+        let error = await withTaskGroup(of: PDError?.self) { group in
+            group.addTask {
+                do throws(PDError) {
+                    _ = try await batcher.timestamp(deadline: deadline)
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            await clock.waitForSleepers(1)
+            group.cancelAll()
+            return await group.next() ?? nil
+        }
+        #expect(error?.code == .cancelled)
+    }
 }
