@@ -33,6 +33,9 @@ package actor TSOBatcher {
     /// Whether deadlines are watched.
     private nonisolated let isRunning = Atomic(false)
     private nonisolated let source: any TSOSource
+    /// Which stream this is for, where there are several, and what all of them have brought.
+    private nonisolated let number: Int
+    private nonisolated let floor: TSOFloor
     private nonisolated let configuration: TSOConfiguration
     private nonisolated let clock: any TimeSource
     private nonisolated let random: @Sendable () -> Double
@@ -42,18 +45,23 @@ package actor TSOBatcher {
 
     /// - Parameter executor: where sending and receiving run; best the event loop of the connections to PD.
     init(
-        source: any TSOSource, configuration: TSOConfiguration = .init(), clock: any TimeSource,
+        source: any TSOSource, number: Int = 0, floor: TSOFloor = TSOFloor(), configuration: TSOConfiguration = .init(), clock: any TimeSource,
         random: @escaping @Sendable () -> Double, executor: (any TaskExecutor)? = nil,
         onAnswer: @escaping @Sendable (Timestamp) -> Void = { _ in }
     ) {
         self.state = Mutex(State(queue: TSOQueue(limits: configuration.limits)))
         self.source = source
+        self.number = number
+        self.floor = floor
         self.configuration = configuration
         self.clock = clock
         self.random = random
         self.executor = executor
         self.onAnswer = onAnswer
     }
+
+    /// How many callers wait for a request of theirs to be sent.
+    nonisolated var waiting: Int { self.state.withLock { $0.queue.pendingCount } }
 
     // MARK: - Callers
 
@@ -128,7 +136,7 @@ package actor TSOBatcher {
         while await self.waitForCallers(where: { !$0.isEmpty }) {
             let failure: TSOFailure
             do throws(TSOFailure) {
-                try await self.source.withTSOStream { stream throws(RPCError) in try await self.serve(stream) }
+                try await self.source.withTSOStream(number: self.number) { stream throws(RPCError) in try await self.serve(stream) }
                 failure = TSOFailure()
             } catch {
                 failure = error
@@ -167,7 +175,10 @@ package actor TSOBatcher {
 
     private nonisolated func send(on stream: any TSOStream) async -> RPCError? {
         while true {
-            let count = self.state.withLock { $0.queue.takeRequest(at: self.clock.now) }
+            await self.waitForMore()
+            let now = self.clock.now
+            let floor = self.floor.last
+            let count = self.state.withLock { $0.queue.takeRequest(at: now, floor: floor) }
             if let count {
                 do throws(RPCError) {
                     try await stream.send(count: count)
@@ -209,12 +220,20 @@ package actor TSOBatcher {
             }
             return (given, state.queue.last, state.queue.isReady ? state.sender.take() : nil)
         }
+        self.floor.received(last)
         self.onAnswer(last)
         sender?.resume(returning: true)
         for (waiter, timestamp) in given { waiter.resume(returning: .success(timestamp)) }
     }
 
     // MARK: - Waiting
+
+    /// Lets a few callers wait a moment for others, where that is wanted.
+    private nonisolated func waitForMore() async {
+        guard self.configuration.maximumWait > .zero, self.state.withLock({ $0.queue.isWorthAWait }) else { return }
+        // Cut short by cancellation, which ends the stream.
+        try? await self.clock.sleep(until: self.clock.now.advanced(by: self.configuration.maximumWait))
+    }
 
     /// Waits until callers need something done; false when the task is cancelled.
     private nonisolated func waitForCallers(where isEnough: (TSOQueue<Waiter>) -> Bool) async -> Bool {

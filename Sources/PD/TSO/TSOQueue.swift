@@ -20,6 +20,8 @@ struct TSOQueue<Waiter> {
     private struct Batch {
         var entries: [Entry]
         var sent: ContinuousClock.Instant
+        /// The highest timestamp handed out by then, on this stream or another.
+        var floor: Timestamp
     }
 
     /// The first logical part that is none.
@@ -54,6 +56,9 @@ struct TSOQueue<Waiter> {
         if requests < self.limits.eagerRequests { return true }
         return requests < self.limits.requests && self.pending.count >= self.limits.worthwhile
     }
+
+    /// Whether so few callers wait that a moment more may bring others.
+    var isWorthAWait: Bool { self.isReady && self.pending.count < self.limits.enough }
 
     // MARK: - Callers
 
@@ -98,7 +103,9 @@ struct TSOQueue<Waiter> {
     // MARK: - Requests
 
     /// What the next request has to ask for; nil where none is to be sent.
-    mutating func takeRequest(at now: ContinuousClock.Instant) -> UInt32? {
+    ///
+    /// - Parameter floor: the highest timestamp that other streams have brought so far.
+    mutating func takeRequest(at now: ContinuousClock.Instant, floor: Timestamp = .zero) -> UInt32? {
         guard self.isReady else { return nil }
         let count = min(self.pending.count, self.limits.batchSize)
         let batch: [Entry]
@@ -109,7 +116,7 @@ struct TSOQueue<Waiter> {
             batch = Array(self.pending.prefix(count))
             self.pending.removeFirst(count)
         }
-        self.inFlight.append(Batch(entries: batch, sent: now))
+        self.inFlight.append(Batch(entries: batch, sent: now, floor: floor))
         return UInt32(clamping: count)
     }
 
@@ -124,7 +131,8 @@ struct TSOQueue<Waiter> {
         let span = UInt64(answer.count - 1) * step
         guard UInt64(answer.logical) >= span else { throw .mismatch }
         let first = Timestamp(rawValue: last.rawValue - span)
-        guard first > self.last else { throw .fallback(last: self.last, first: first) }
+        let highest = max(self.last, batch.floor)
+        guard first > highest else { throw .fallback(last: highest, first: first) }
         self.inFlight.removeFirst()
         self.last = last
         var given: [(waiter: Waiter, timestamp: Timestamp)] = []

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import SwiftProtobuf
+internal import Synchronization
 import TiKVProto
 import TiKVTransport
 
@@ -70,6 +71,32 @@ extension Tsopb_TsoResponse: TSOResponse {
 protocol TSOSource: Sendable {
     /// Runs `body` with a stream; returns, or throws what ended it, when `body` has.
     func withTSOStream(_ body: (any TSOStream) async throws(RPCError) -> Void) async throws(TSOFailure)
+
+    /// The same where there are several streams.
+    ///
+    /// - Parameter number: which of them, of which the first is 0.
+    func withTSOStream(
+        number: Int, _ body: (any TSOStream) async throws(RPCError) -> Void
+    ) async throws(TSOFailure)
+}
+
+extension TSOSource {
+    func withTSOStream(
+        number: Int, _ body: (any TSOStream) async throws(RPCError) -> Void
+    ) async throws(TSOFailure) {
+        try await self.withTSOStream(body)
+    }
+}
+
+/// The highest timestamp that any of several streams has brought.
+final class TSOFloor: Sendable {
+    private let value = Atomic<UInt64>(0)
+
+    var last: Timestamp { Timestamp(rawValue: self.value.load(ordering: .acquiring)) }
+
+    func received(_ timestamp: Timestamp) {
+        self.value.max(timestamp.rawValue, ordering: .acquiringAndReleasing)
+    }
 }
 
 /// Why there is no stream, or no longer.

@@ -52,7 +52,7 @@ final class ClientCore: Sendable {
         // One loop for all connections to PD: what asks for timestamps runs there, next to its stream.
         let loopOfPD = group.next()
         self.pd = PDClient(
-            endpoints: endpoints, configuration: PDConfiguration(requestTimeout: configuration.pd.requestTimeout),
+            endpoints: endpoints, configuration: configuration.pd.forClient,
             clock: clock, random: random, logger: logger, executor: EventLoopTaskExecutor(loopOfPD),
             http: { request, address, timeout throws(RPCError) in
                 try await http.send(request, to: address, timeout: timeout)
@@ -81,6 +81,7 @@ final class ClientCore: Sendable {
             mode, apiVersion: configuration.apiVersion, keyspace: configuration.keyspace, clock: clock
         ) { [pd = self.pd] name, deadline throws(PDError) in
             guard let found = try await pd.keyspace(named: name, deadline: deadline) else { return nil }
+            pd.useKeyspace(found.id)
             return KeyspaceEntry(
                 id: found.id, name: name, isEnabled: found.state == .enabled, isOfV3: found.namespaceID != nil)
         }
@@ -112,8 +113,15 @@ final class ClientCore: Sendable {
         return endpoints
     }
 
+    /// Splits regions, and has them spread by PD.
+    func splitter(isRaw: Bool) -> RegionSplitter {
+        RegionSplitter(sender: self.sender, scheduler: self.pd, isRaw: isRaw)
+    }
+
     /// A timestamp above all that PD has handed out.
     func timestamp(deadline: Deadline) async throws(TiKVError) -> UInt64 {
+        // Whose timestamps they are may depend on the keyspace.
+        if self.sender.codecs.known == nil { _ = try await self.sender.codecs.codec(deadline: deadline) }
         do throws(PDError) {
             return try await self.pd.timestamp(deadline: deadline).rawValue
         } catch {

@@ -33,6 +33,8 @@ extension TiKVError {
             case transactionRolledBack
             case transactionFinished
             case commitTimestampLag
+            case abortedByGC
+            case safePointUnavailable
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
@@ -106,6 +108,12 @@ extension TiKVError {
         public static var transactionFinished: Code { Code(.transactionFinished) }
         /// PD's clock did not reach the timestamp in time that the commit had to come after. Nothing was committed.
         public static var commitTimestampLag: Code { Code(.commitTimestampLag) }
+        /// A read, or a transaction, began before what garbage collection has come to, so that data it should see may be
+        /// gone. Begin anew.
+        public static var abortedByGC: Code { Code(.abortedByGC) }
+        /// PD has not said for a while how far garbage collection has come, so that nobody knows whether what a read
+        /// should see is still there.
+        public static var safePointUnavailable: Code { Code(.safePointUnavailable) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
         /// Nobody called `run()` before the call's time was over.

@@ -38,7 +38,7 @@ actor LockResolver {
     private var cache = TransactionStatusCache()
     private var backgroundCount = 0
 
-    private nonisolated var sender: RegionRequestSender { self.core.sender }
+    nonisolated var sender: RegionRequestSender { self.core.sender }
 
     init(core: ClientCore) {
         self.core = core
@@ -105,9 +105,9 @@ actor LockResolver {
     // MARK: - Status
 
     /// What became of a lock's transaction, and PD's time in milliseconds.
-    private func status(
+    func status(
         of lock: Lock, _ purpose: LockPurpose, isSyncForced: Bool, deadline: Deadline
-    ) async throws(TiKVError) -> (TransactionStatus, now: UInt64) {
+    ) async throws(TiKVError) -> (status: TransactionStatus, now: UInt64) {
         if let known = self.cache[lock.start] { return (known, 0) }
         var backoff = Backoff()
         var rollsBackIfNotFound = false
@@ -174,9 +174,9 @@ actor LockResolver {
     // MARK: - Asynchronous commits
 
     /// The outcome of a transaction that commits asynchronously and whose locks have expired.
-    private func outcome(
+    func outcome(
         of lock: Lock, primary: Lock, _ purpose: LockPurpose, deadline: Deadline
-    ) async throws(TiKVError) -> (TransactionStatus, now: UInt64) {
+    ) async throws(TiKVError) -> (status: TransactionStatus, now: UInt64) {
         var answers: [(locks: [Lock], expected: Int, commit: UInt64)] = []
         let sender = self.sender
         try await sender.scatter(
@@ -255,7 +255,7 @@ actor LockResolver {
             collect: { _ in })
     }
 
-    private nonisolated func rollBackPessimistic(_ lock: Lock, deadline: Deadline) async throws(TiKVError) {
+    nonisolated func rollBackPessimistic(_ lock: Lock, deadline: Deadline) async throws(TiKVError) {
         var request = Kvrpcpb_PessimisticRollbackRequest()
         request.startVersion = lock.start
         request.forUpdateTs = lock.forUpdate == 0 ? .max : lock.forUpdate

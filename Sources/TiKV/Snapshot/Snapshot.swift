@@ -124,6 +124,7 @@ public final class Snapshot: Sendable {
                 try await self.goOn(after: [response.error], &backoff, deadline: deadline)
                 continue
             }
+            try await self.context.safePoints.check(self.timestamp.rawValue, deadline: deadline)
             let value = response.notFound ? nil : [UInt8](response.value)
             if self.isCached { self.state.withLock { $0.cache.insert(value, for: key) } }
             return value
@@ -149,7 +150,9 @@ public final class Snapshot: Sendable {
         while !rest.isEmpty {
             var locked: [[UInt8]] = []
             var errors: [Kvrpcpb_KeyError] = []
-            for page in try await self.request(rest, deadline: deadline) {
+            let pages = try await self.request(rest, deadline: deadline)
+            try await self.context.safePoints.check(self.timestamp.rawValue, deadline: deadline)
+            for page in pages {
                 var values: [[UInt8]: [UInt8]] = [:]
                 var lockedHere: Set<[UInt8]> = []
                 if page.response.hasError {
@@ -219,6 +222,7 @@ public final class Snapshot: Sendable {
             var errors = response.pairs.filter(\.hasError).map(\.error)
             if response.hasError { errors.append(response.error) }
             guard !errors.isEmpty else {
+                try await self.context.safePoints.check(self.timestamp.rawValue, deadline: deadline)
                 pager = next
                 return response.pairs.map { ([UInt8]($0.key), [UInt8]($0.value)) }
             }

@@ -259,4 +259,30 @@ import TiKVTransport
         }
         #expect(error?.code == .cancelled)
     }
+
+    @Test func aFewCallersWaitForOthersWhereThatIsWanted() async throws {
+        let pd = ScriptedClock(Timestamp(physical: 10, logical: 0))
+        let source = ScriptedTSO { _, count in pd.answer(count) }
+        let clock = VirtualClock(jumps: false)
+        let batcher = TSOBatcher(
+            source: source, configuration: TSOConfiguration(maximumWait: .milliseconds(10)), clock: clock,
+            random: { 0.5 })
+        let deadline = Deadline(after: .seconds(30), from: clock.now)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await batcher.run() }
+            defer { group.cancelAll() }
+            let callers = await withTaskGroup(of: Bool.self) { callers in
+                callers.addTask { (try? await batcher.timestamp(deadline: deadline)) != nil }
+                // The watch for silence, that of the deadline, and the wait for more.
+                await clock.waitForSleepers(3)
+                #expect(source.requests.isEmpty)
+                for _ in 0..<2 { callers.addTask { (try? await batcher.timestamp(deadline: deadline)) != nil } }
+                while batcher.waiting < 3 { await Task.yield() }
+                clock.advance(by: .milliseconds(10))
+                return await callers.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            #expect(callers == 3)
+            #expect(source.requests == [3])
+        }
+    }
 }

@@ -162,4 +162,13 @@ import Testing
         let given = try queue.answer(TSOAnswer(physical: (1 << 45) - 1, logical: (1 << 18) - 1, count: 2))
         #expect(given.map(\.timestamp.rawValue) == [UInt64(Int64.max) - 1, UInt64(Int64.max)])
     }
+
+    @Test func nothingIsBelowWhatAnotherStreamHadBrought() throws {
+        var queue = self.queue(1...1)
+        #expect(queue.takeRequest(at: self.start, floor: Timestamp(physical: 7, logical: 5)) == 1)
+        let violation = TSOViolation.fallback(
+            last: Timestamp(physical: 7, logical: 5), first: Timestamp(physical: 7, logical: 5))
+        #expect(throws: violation) { try queue.answer(TSOAnswer(physical: 7, logical: 5, count: 1)) }
+        #expect(try queue.answer(TSOAnswer(physical: 7, logical: 6, count: 1)).count == 1)
+    }
 }
