@@ -25,6 +25,12 @@ struct PlaygroundCommand: AsyncParsableCommand {
         help: "Where regions begin, raw keys by commas (text with escapes: \\x2c is a comma); may be repeated."
     )
     var splitKeys: [String] = []
+    @Option(
+        name: .long,
+        help:
+            "A keyspace to be made beside DEFAULT, with --api-version v2; several by commas or by repeating the option."
+    )
+    var keyspace: [String] = []
     @OptionGroup var version: APIVersionOption
     @OptionGroup var tls: PlaygroundTLSOptions
     @OptionGroup var logging: LoggingOptions
@@ -39,7 +45,17 @@ struct PlaygroundCommand: AsyncParsableCommand {
         guard (1...7).contains(self.pdMembers) else {
             throw ValidationError("--pd-members must be from 1 to 7")
         }
+        guard self.keyspaces.isEmpty || self.version.apiVersion == .v2 else {
+            throw ValidationError("--keyspace needs --api-version v2")
+        }
+        guard Set(self.keyspaces).count == self.keyspaces.count, !self.keyspaces.contains("DEFAULT") else {
+            throw ValidationError("--keyspace names a keyspace twice, or DEFAULT, which is there anyway")
+        }
         _ = try self.parsedSplitKeys()
+    }
+
+    private var keyspaces: [String] {
+        self.keyspace.flatMap { $0.split(separator: ",", omittingEmptySubsequences: true).map(String.init) }
     }
 
     func run() async throws {
@@ -55,7 +71,9 @@ struct PlaygroundCommand: AsyncParsableCommand {
         configuration.tls = try self.tls.configuration(host: self.host)
         configuration.logger = self.logging.logger("playground")
         let stores = self.stores
+        let keyspaces = self.keyspaces
         try await EmbeddedCluster.withCluster(configuration) { cluster in
+            for name in keyspaces { try cluster.createKeyspace(name) }
             let endpoints = cluster.pdEndpoints.joined(separator: ",")
             try StandardStream.output.write("ready pd=\(endpoints) stores=\(stores)\n")
             for await _ in signals {

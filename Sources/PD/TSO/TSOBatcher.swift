@@ -45,7 +45,8 @@ package actor TSOBatcher {
 
     /// - Parameter executor: where sending and receiving run; best the event loop of the connections to PD.
     init(
-        source: any TSOSource, number: Int = 0, floor: TSOFloor = TSOFloor(), configuration: TSOConfiguration = .init(), clock: any TimeSource,
+        source: any TSOSource, number: Int = 0, floor: TSOFloor = TSOFloor(), configuration: TSOConfiguration = .init(),
+        clock: any TimeSource,
         random: @escaping @Sendable () -> Double, executor: (any TaskExecutor)? = nil,
         onAnswer: @escaping @Sendable (Timestamp) -> Void = { _ in }
     ) {
@@ -136,7 +137,9 @@ package actor TSOBatcher {
         while await self.waitForCallers(where: { !$0.isEmpty }) {
             let failure: TSOFailure
             do throws(TSOFailure) {
-                try await self.source.withTSOStream(number: self.number) { stream throws(RPCError) in try await self.serve(stream) }
+                try await self.source.withTSOStream(number: self.number) { stream throws(RPCError) in
+                    try await self.serve(stream)
+                }
                 failure = TSOFailure()
             } catch {
                 failure = error

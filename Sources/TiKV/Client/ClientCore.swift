@@ -18,6 +18,8 @@ final class ClientCore: Sendable {
     /// Executors of the event loops that the connections are on, for tasks of the application.
     let executors: EventLoopExecutors
     private let background = BackgroundWork()
+    /// Nil where requests do not wait for their resource groups' tokens.
+    private let resources: ResourceController?
     private let clock: any TimeSource
 
     /// - Parameter mode: what kind of data the client is for.
@@ -93,10 +95,18 @@ final class ClientCore: Sendable {
             configuration: configuration.regionCache, maximumKeySize: configuration.raw.maximumKeySize, base: base,
             clock: clock, random: random, logger: logger,
             refresh: { [background] id in background.add(.refreshBuckets(id)) })
+        if configuration.resourceControl.isEnabled {
+            self.resources = ResourceController(
+                source: self.pd, maximumWait: configuration.resourceControl.maximumWait,
+                clientID: .random(in: 1 ... .max), clock: clock, logger: logger)
+        } else {
+            self.resources = nil
+        }
         self.sender = RegionRequestSender(
             cache: cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs,
             configuration: configuration.routing, clock: clock, random: random,
             interceptors: RPCInterceptorChain(configuration.interceptors), source: configuration.requestSource,
+            resources: ResourceOptions(group: configuration.resourceControl.group, controller: self.resources),
             logger: logger)
     }
 
@@ -131,13 +141,16 @@ final class ClientCore: Sendable {
 
     /// Hands work to `run()`, which does it however the caller ends.
     func inBackground(_ work: @escaping @Sendable () async -> Void) {
-        self.background.add(.finish(work))
+        // It uses the resources of whoever made it necessary.
+        guard let scope = ResourceScope.scoped else { return self.background.add(.finish(work)) }
+        self.background.add(.finish { await ResourceScope.$scoped.withValue(scope, operation: work) })
     }
 
     /// Does the background work until the task is cancelled or its service group shuts down; then closes the client.
     func run() async throws(TiKVError) {
         let result = await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.pd.run() }
+            if let resources = self.resources { group.addTask { await resources.run() } }
             // Calls under way may need timestamps until the last of them has ended.
             defer { group.cancelAll() }
             do throws(TiKVError) {

@@ -43,6 +43,9 @@ public struct ClientConfiguration: Sendable {
     /// What requests are made for, where ``withRequestSource(_:operation:)`` says nothing else; default unknown.
     public var requestSource = RequestSource()
 
+    /// Sharing the cluster's capacity among resource groups; off by default.
+    public var resourceControl = ResourceControl()
+
     /// A configuration; what is not named has its default.
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5),

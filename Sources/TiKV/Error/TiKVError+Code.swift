@@ -35,6 +35,8 @@ extension TiKVError {
             case commitTimestampLag
             case abortedByGC
             case safePointUnavailable
+            case resourceGroupThrottled
+            case resourceGroupUnavailable
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
@@ -114,6 +116,10 @@ extension TiKVError {
         /// PD has not said for a while how far garbage collection has come, so that nobody knows whether what a read
         /// should see is still there.
         public static var safePointUnavailable: Code { Code(.safePointUnavailable) }
+        /// The resource group has used up its share, and its next tokens would come too late. Nothing was sent.
+        public static var resourceGroupThrottled: Code { Code(.resourceGroupThrottled) }
+        /// PD knows no resource group of this name. Nothing was sent.
+        public static var resourceGroupUnavailable: Code { Code(.resourceGroupUnavailable) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
         /// Nobody called `run()` before the call's time was over.

@@ -22,7 +22,9 @@ extension LockResolver {
                 if case .committed(let commit) = status { fates[lock.start] = commit } else { fates[lock.start] = 0 }
             }
             // Left behind by a transaction that did not write the key after all: nothing to be committed.
-            if lock.isPessimistic, fates[lock.start] != 0 { try await self.rollBackPessimistic(lock, deadline: deadline) }
+            if lock.isPessimistic, fates[lock.start] != 0 {
+                try await self.rollBackPessimistic(lock, deadline: deadline)
+            }
         }
         var request = Kvrpcpb_ResolveLockRequest()
         request.txnInfos = fates.sorted { $0.key < $1.key }.map { start, commit in

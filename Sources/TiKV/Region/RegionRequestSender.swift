@@ -28,13 +28,17 @@ final class RegionRequestSender: Sendable {
     let source: String
     /// The same for a leader that is asked first.
     let leaderLabel: String
+    /// Whose share of the cluster requests use.
+    let resources: ResourceOptions
 
     init(
         cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, codecs: CodecSource,
         configuration: ClientConfiguration.Routing = .init(), clock: any TimeSource,
         random: @escaping @Sendable () -> Double, choice: (@Sendable () -> Double)? = nil,
-        interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(), logger: Logger
+        interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(),
+        resources: ResourceOptions = .init(), logger: Logger
     ) {
+        self.resources = resources
         self.interceptors = interceptors
         self.source = source.label
         self.leaderLabel = RequestSource.label(source.label, replica: "leader", retryOf: nil)

@@ -32,8 +32,9 @@ import TiKVTransport
     private func deadline(_ timeout: Duration = .seconds(30)) -> Deadline { Deadline(after: timeout, from: .now) }
 
     private func region(_ core: ClientCore, _ key: String) async throws -> CachedRegion {
-        guard case .region(let region) = try await core.sender.cache.load(
-            containing: Array(key.utf8), deadline: self.deadline())
+        guard
+            case .region(let region) = try await core.sender.cache.load(
+                containing: Array(key.utf8), deadline: self.deadline())
         else { throw TiKVError(.regionUnavailable, "") }
         return region
     }

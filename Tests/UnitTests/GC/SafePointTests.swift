@@ -157,17 +157,18 @@ import TiKVPD
             group.addTask { await watch.run() }
             defer { group.cancelAll() }
             try await watch.check(11, deadline: deadline)
-            // Sleeps for the interval after having asked.
-            await clock.waitForSleepers(1)
             answers.state.withLock { $0.answer = .failure(TiKVError(.pdUnreachable, "gone")) }
             let before = answers.state.withLock { $0.questions }
-            clock.advance(by: .seconds(10))
-            while answers.state.withLock({ $0.questions }) == before { await Task.yield() }
-            await clock.waitForSleepers(1)
-            // Sooner again after a failure.
+            while answers.state.withLock({ $0.questions }) < before + 2 {
+                await clock.waitForSleepers(1)
+                clock.advance(by: .seconds(1))
+            }
+            // Asked again and again after a failure.
             answers.state.withLock { $0.answer = .success(20) }
-            clock.advance(by: .seconds(1))
-            while watch.safePoint < 20 { await Task.yield() }
+            while watch.safePoint < 20 {
+                await clock.waitForSleepers(1)
+                clock.advance(by: .seconds(1))
+            }
         }
         let error = await #expect(throws: TiKVError.self) { try await watch.check(11, deadline: deadline) }
         #expect(error?.code == .abortedByGC)

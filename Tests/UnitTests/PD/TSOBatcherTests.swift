@@ -260,7 +260,7 @@ import TiKVTransport
         #expect(error?.code == .cancelled)
     }
 
-    @Test func aFewCallersWaitForOthersWhereThatIsWanted() async throws {
+    @Test func aFewCallersWaitForOthersWhereThatIsWanted() async {
         let pd = ScriptedClock(Timestamp(physical: 10, logical: 0))
         let source = ScriptedTSO { _, count in pd.answer(count) }
         let clock = VirtualClock(jumps: false)
@@ -268,7 +268,7 @@ import TiKVTransport
             source: source, configuration: TSOConfiguration(maximumWait: .milliseconds(10)), clock: clock,
             random: { 0.5 })
         let deadline = Deadline(after: .seconds(30), from: clock.now)
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        await withTaskGroup(of: Void.self) { group in
             group.addTask { await batcher.run() }
             defer { group.cancelAll() }
             let callers = await withTaskGroup(of: Bool.self) { callers in

@@ -71,6 +71,7 @@ struct TransactionService: Sendable {
         let context = request.context
         let first = try self.model.withTransactions {
             model, now throws(RPCError) -> Result<Result<Taken, TxnFailure>, FaultToRun> in
+            model.counters.note(context)
             let fault = model.begin(name, on: .store(self.storeID), regionID: context.regionID)
             if let fault { return .failure(FaultToRun(fault: fault)) }
             return .success(try model.take(context, now, body))
