@@ -18,6 +18,12 @@ struct PlaygroundCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "PD's port; 0 picks a free one. Stores always take free ports.") var pdPort = 2379
     @Option(name: .long, help: "How many members PD has; those after the first take free ports.") var pdMembers = 1
+    @Option(
+        name: .long,
+        help:
+            "A keyspace to be made beside DEFAULT, with --api-version v2; several by commas or by repeating the option."
+    )
+    var keyspace: [String] = []
     @Option(name: .long, help: "How many stores.") var stores = 3
     @Option(name: .long, help: "The address to listen on.") var host = "127.0.0.1"
     @Option(
@@ -25,17 +31,17 @@ struct PlaygroundCommand: AsyncParsableCommand {
         help: "Where regions begin, raw keys by commas (text with escapes: \\x2c is a comma); may be repeated."
     )
     var splitKeys: [String] = []
-    @Option(
-        name: .long,
-        help:
-            "A keyspace to be made beside DEFAULT, with --api-version v2; several by commas or by repeating the option."
-    )
-    var keyspace: [String] = []
     @OptionGroup var version: APIVersionOption
     @OptionGroup var tls: PlaygroundTLSOptions
     @OptionGroup var logging: LoggingOptions
 
     func validate() throws {
+        guard self.keyspaces.isEmpty || self.version.apiVersion == .v2 else {
+            throw ValidationError("--keyspace needs --api-version v2")
+        }
+        guard Set(self.keyspaces).count == self.keyspaces.count, !self.keyspaces.contains("DEFAULT") else {
+            throw ValidationError("--keyspace names a keyspace twice, or DEFAULT, which is there anyway")
+        }
         guard (0...65_535).contains(self.pdPort) else {
             throw ValidationError("--pd-port must be from 0 to 65535")
         }
@@ -44,12 +50,6 @@ struct PlaygroundCommand: AsyncParsableCommand {
         }
         guard (1...7).contains(self.pdMembers) else {
             throw ValidationError("--pd-members must be from 1 to 7")
-        }
-        guard self.keyspaces.isEmpty || self.version.apiVersion == .v2 else {
-            throw ValidationError("--keyspace needs --api-version v2")
-        }
-        guard Set(self.keyspaces).count == self.keyspaces.count, !self.keyspaces.contains("DEFAULT") else {
-            throw ValidationError("--keyspace names a keyspace twice, or DEFAULT, which is there anyway")
         }
         _ = try self.parsedSplitKeys()
     }
