@@ -196,7 +196,8 @@ if Context.environment["TIKV_FUZZ"] != nil {
             dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioEmbedded, protobuf, logging],
             path: "Tests",
             exclude: [
-                "Chaos", "ChaosRuns", "E2ETests", "FailpointTests", "Foreign", "Fuzz/Corpus", "HistoryChecker", "Tools", "TransportPeer",
+                "Chaos", "ChaosRuns", "E2ETests", "FailpointTests", "Foreign", "Fuzz/Corpus", "HistoryChecker", "Tools",
+                "TransportPeer",
             ],
             sources: ["Fuzz", "UnitTests/Transport/Fuzzing"],
             swiftSettings: settings

@@ -117,7 +117,9 @@ struct Trouble: Sendable {
             guard let region = regions.randomElement(using: &random),
                 let store = self.cluster.stores.randomElement(using: &random)
             else { return "nothing" }
-            if (try? self.cluster.transferLeader(ofRegion: region.id, to: store.id)) != nil { return self.note("moves", report) }
+            if (try? self.cluster.transferLeader(ofRegion: region.id, to: store.id)) != nil {
+                return self.note("moves", report)
+            }
         case 70..<76:
             self.cluster.scatterLeaders()
             return self.note("moves", report)
@@ -133,7 +135,9 @@ struct Trouble: Sendable {
             return self.note("restarts", report)
         case 90..<96:
             guard let member = self.cluster.pdMembers.randomElement(using: &random) else { return "nothing" }
-            if (try? self.cluster.transferPDLeader(to: member.id)) != nil { return self.note("PD leader changes", report) }
+            if (try? self.cluster.transferPDLeader(to: member.id)) != nil {
+                return self.note("PD leader changes", report)
+            }
         default:
             // By now and then more than any lock lives.
             self.cluster.advanceClock(by: .seconds([1, 4, 30].randomElement(using: &random) ?? 1))
