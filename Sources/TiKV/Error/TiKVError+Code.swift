@@ -33,6 +33,7 @@ extension TiKVError {
             case transactionRolledBack
             case transactionFinished
             case commitTimestampLag
+            case gcTooEarly
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
@@ -106,6 +107,9 @@ extension TiKVError {
         public static var transactionFinished: Code { Code(.transactionFinished) }
         /// PD's clock did not reach the timestamp in time that the commit had to come after. Nothing was committed.
         public static var commitTimestampLag: Code { Code(.commitTimestampLag) }
+        /// A read's timestamp is from before the point up to which old versions were collected: what it would see may be
+        /// gone. See ``Snapshot``.
+        public static var gcTooEarly: Code { Code(.gcTooEarly) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
         /// Nobody called `run()` before the call's time was over.

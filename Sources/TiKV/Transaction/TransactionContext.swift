@@ -10,12 +10,15 @@ import TiKVProto
 final class TransactionContext: Sendable {
     let core: ClientCore
     let resolver: LockResolver
+    let safePoints: SafePoints
     /// Nil where transactions of this client do not wait for each other before they commit.
     let latches: LatchTable?
 
-    init(core: ClientCore) {
+    /// - Parameter resolver: one of its own by default.
+    init(core: ClientCore, resolver: LockResolver? = nil) {
         self.core = core
-        self.resolver = LockResolver(core: core)
+        self.resolver = resolver ?? LockResolver(core: core)
+        self.safePoints = SafePoints(core: core)
         self.latches = core.configuration.transaction.usesLocalLatches ? LatchTable() : nil
     }
 
