@@ -307,6 +307,14 @@ def test_bench(ours, operation):
 # --- txn --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def fresh():
+    """Our client, and a cluster of its own, whose regions are not those of raw keys."""
+    playground = Playground("--stores", "1")
+    yield OurClient(playground.pd)
+    assert playground.stop() == (0, "")
+
+
 def txn(ours, command, *arguments):
     return ours.run("txn", command, "--pd", ours.pd, *arguments)
 
@@ -317,35 +325,35 @@ def txn_done(ours, command, *arguments):
     return result.stdout
 
 
-def test_transactions(ours):
-    assert txn_done(ours, "put", "a", "1", "b", "2", "c", "3") == ""
-    assert txn_done(ours, "get", "a") == "1\n"
-    assert txn_done(ours, "get", "c", "a") == "c\t3\na\t1\n"
-    assert txn_done(ours, "scan", "--from", "b") == "b\t2\nc\t3\n"
-    assert txn_done(ours, "scan", "--reverse", "--limit", "2", "--keys-only") == "c\nb\n"
-    assert txn_done(ours, "delete", "b", "never there", "--pessimistic") == ""
-    assert txn_done(ours, "scan") == "a\t1\nc\t3\n"
-    result = txn(ours, "get", "a", "b")
+def test_transactions(fresh):
+    assert txn_done(fresh, "put", "a", "1", "b", "2", "c", "3") == ""
+    assert txn_done(fresh, "get", "a") == "1\n"
+    assert txn_done(fresh, "get", "c", "a") == "c\t3\na\t1\n"
+    assert txn_done(fresh, "scan", "--from", "b") == "b\t2\nc\t3\n"
+    assert txn_done(fresh, "scan", "--reverse", "--limit", "2", "--keys-only") == "c\nb\n"
+    assert txn_done(fresh, "delete", "b", "never there", "--pessimistic") == ""
+    assert txn_done(fresh, "scan") == "a\t1\nc\t3\n"
+    result = txn(fresh, "get", "a", "b")
     assert (result.returncode, result.stdout) == (1, "a\t1\n")
     assert result.stderr == "tikv-cli: no such key: b\n"
 
 
-def test_transactions_of_the_past(ours):
-    before = txn_done(ours, "put", "--timestamp", "k", "old").strip()
-    after = txn_done(ours, "put", "--timestamp", "--pessimistic", "k", "new").strip()
+def test_transactions_of_the_past(fresh):
+    before = txn_done(fresh, "put", "--timestamp", "k", "old").strip()
+    after = txn_done(fresh, "put", "--timestamp", "--pessimistic", "k", "new").strip()
     assert int(before) < int(after)
-    assert txn_done(ours, "get", "k", "--at", before) == "old\n"
-    assert txn_done(ours, "get", "k", "--at", after) == "new\n"
-    assert txn_done(ours, "scan", "--at", before) == "k\told\n"
-    assert_one_line(txn(ours, "get", "k", "--ago", "3600"), 1, "no such key")
-    assert_one_line(txn(ours, "get", "k", "--at", str(int(after) + (10**6 << 18))), FAILED, "future")
+    assert txn_done(fresh, "get", "k", "--at", before) == "old\n"
+    assert txn_done(fresh, "get", "k", "--at", after) == "new\n"
+    assert txn_done(fresh, "scan", "--at", before) == "k\told\n"
+    assert_one_line(txn(fresh, "get", "k", "--ago", "3600"), 1, "no such key")
+    assert_one_line(txn(fresh, "get", "k", "--at", str(int(after) + (10**6 << 18))), FAILED, "future")
 
 
-def test_a_transaction_takes_effect_as_a_whole(ours):
-    txn_done(ours, "put", "taken", "1")
-    assert_one_line(txn(ours, "put", "--if-absent", "free", "2", "taken", "2"), 1, "taken has a value already")
-    assert txn_done(ours, "scan") == "taken\t1\n"
-    assert txn_done(ours, "put", "--if-absent", "free", "2") == ""
-    assert_one_line(txn(ours, "put", "odd"), 64, "each key needs a value")
-    assert_one_line(txn(ours, "put", "", "value"), FAILED, "empty")
-    assert_one_line(txn(ours, "get", "k", "--at", "1", "--ago", "1"), 64, "exclude each other")
+def test_a_transaction_takes_effect_as_a_whole(fresh):
+    txn_done(fresh, "put", "taken", "1")
+    assert_one_line(txn(fresh, "put", "--if-absent", "free", "2", "taken", "2"), 1, "taken has a value already")
+    assert txn_done(fresh, "scan") == "taken\t1\n"
+    assert txn_done(fresh, "put", "--if-absent", "free", "2") == ""
+    assert_one_line(txn(fresh, "put", "odd"), 64, "each key needs a value")
+    assert_one_line(txn(fresh, "put", "", "value"), FAILED, "empty")
+    assert_one_line(txn(fresh, "get", "k", "--at", "1", "--ago", "1"), 64, "exclude each other")
