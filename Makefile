@@ -6,13 +6,16 @@ DEMO_FLAGS ?=
 # More to hand to dev/bench: make bench BENCH_FLAGS=--quick
 BENCH_FLAGS ?=
 SKIP ?=
+# How many runs of each kind: make chaos CHAOS_SEEDS=5 CHAOS_FLAGS="--transfers 2000"
+CHAOS_SEEDS ?= 50
+CHAOS_FLAGS ?=
 # Seconds: make fuzz TIME=3600
 TIME ?= 60
 
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format lint proto check-proto foreign bench fuzz tsan asan soak clean
+.PHONY: help demo test build format lint proto check-proto foreign bench chaos fuzz tsan asan soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,12 +51,17 @@ foreign: ## Run the Rust and Python clients against the playground, and the test
 	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}" && swift build --product transport-peer "$${build_flags[@]}"
 	@dev/foreign-tests
 
-bench: ## Measure the transport beside h2load and grpc-swift-2, and raw operations beside the Rust client
+bench: ## Measure the transport beside h2load and grpc-swift-2, and raw operations and transactions beside the Rust client
 	@dev/setup bench
 	swift build -c release --product transport-bench
 	swift build -c release --product tikv-cli
 	swift build -c release --package-path Benchmarks
 	@dev/bench $(BENCH_FLAGS)
+
+chaos: ## Bank transfers and random histories under faults, CHAOS_SEEDS (50) runs of each (release)
+	@dev/setup build
+	swift build -c release --product chaos
+	@"$$(swift build -c release --show-bin-path)/chaos" --seeds $(CHAOS_SEEDS) $(CHAOS_FLAGS)
 
 fuzz: ## Fuzz the transport for TIME seconds (60)
 	@dev/setup build

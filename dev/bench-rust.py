@@ -1,8 +1,8 @@
 # TiKV for Swift
 # SPDX-License-Identifier: Apache-2.0
-"""The load of `tikv-cli bench raw` by the Rust client, as it is published on PyPI with its Python binding.
+"""The load of `tikv-cli bench raw` and `bench txn` by the Rust client, as it is published on PyPI with its Python binding.
 
-    .venv-foreign/bin/python dev/bench-rust.py PD get|put IN-FLIGHT SECONDS
+    .venv-foreign/bin/python dev/bench-rust.py PD get|put|txn-write|txn-get|txn-scan IN-FLIGHT SECONDS [BATCH-SIZE [KEYS]]
 
 Prints a JSON object. The binding's share of the processor time is in it: there is no other build of that client to be had.
 """
@@ -20,15 +20,58 @@ KEYS = 10_000
 VALUE = b"v" * 100
 
 
-async def calls(client, put, seconds, latencies):
+def key(index):
+    return b"bench/%08d" % index
+
+
+async def get(client, batch, keys):
+    await client.get(key(random.randrange(keys)))
+
+
+async def put(client, batch, keys):
+    await client.put(key(random.randrange(keys)), VALUE)
+
+
+async def txn_write(client, batch, keys):
+    """Distinct keys from all over, as `bench txn --operation write` has them; run again after a conflict."""
+    start, step = random.randrange(keys), keys // batch
+    while True:
+        transaction = await client.begin(pessimistic=False)
+        for place in range(batch):
+            await transaction.put(key((start + place * step) % keys), VALUE)
+        try:
+            await transaction.commit()
+            return
+        except Exception as error:
+            if "WriteConflict" not in str(error) and "write_conflict" not in str(error) and "conflict" not in str(error):
+                raise
+
+
+async def txn_get(client, batch, keys):
+    snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
+    await snapshot.get(key(random.randrange(keys)))
+
+
+async def txn_scan(client, batch, keys):
+    """Page by page, since the binding gives a scan as one list."""
+    snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
+    start, left = key(random.randrange(keys - batch + 1)), batch
+    while left > 0:
+        page = list(await snapshot.scan(start, end=None, limit=min(left, 10_240)))
+        if not page:
+            break
+        left -= len(page)
+        start = bytes(page[-1][0]) + b"\0"
+
+
+OPERATIONS = {"get": get, "put": put, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan}
+
+
+async def calls(client, operation, seconds, batch, keys, latencies):
     now = time.perf_counter()
     end = now + seconds
     while now < end:
-        key = b"bench/%08d" % random.randrange(KEYS)
-        if put:
-            await client.put(key, VALUE)
-        else:
-            await client.get(key)
+        await operation(client, batch, keys)
         done = time.perf_counter()
         latencies.append(done - now)
         now = done
@@ -39,16 +82,17 @@ def processor_time():
     return usage.ru_utime + usage.ru_stime
 
 
-async def main(pd, operation, in_flight, seconds):
-    client = await asynchronous.RawClient.connect([pd])
-    put = operation == "put"
+async def main(pd, name, in_flight, seconds, batch=1, keys=KEYS):
+    kind = asynchronous.TransactionClient if name.startswith("txn") else asynchronous.RawClient
+    client = await kind.connect([pd])
+    operation = OPERATIONS[name]
 
     async def load(seconds):
         latencies = []
-        await asyncio.gather(*(calls(client, put, seconds, latencies) for _ in range(in_flight)))
+        await asyncio.gather(*(calls(client, operation, seconds, batch, keys, latencies) for _ in range(in_flight)))
         return sorted(latencies)
 
-    await load(0.3)
+    await load(0.3 if batch < 10_000 else 0)
     started, used = time.perf_counter(), processor_time()
     latencies = await load(seconds)
     used, elapsed = processor_time() - used, time.perf_counter() - started
@@ -62,4 +106,4 @@ async def main(pd, operation, in_flight, seconds):
     }))
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *map(int, sys.argv[5:])))

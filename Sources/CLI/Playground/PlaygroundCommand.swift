@@ -31,6 +31,11 @@ struct PlaygroundCommand: AsyncParsableCommand {
         help: "Where regions begin, raw keys by commas (text with escapes: \\x2c is a comma); may be repeated."
     )
     var splitKeys: [String] = []
+    @Option(
+        name: .long,
+        help: "The same for keys of transactions, which are encoded in another way than raw ones are."
+    )
+    var txnSplitKeys: [String] = []
     @OptionGroup var version: APIVersionOption
     @OptionGroup var tls: PlaygroundTLSOptions
     @OptionGroup var logging: LoggingOptions
@@ -51,7 +56,8 @@ struct PlaygroundCommand: AsyncParsableCommand {
         guard (1...7).contains(self.pdMembers) else {
             throw ValidationError("--pd-members must be from 1 to 7")
         }
-        _ = try self.parsedSplitKeys()
+        _ = try self.parsed(self.splitKeys)
+        _ = try self.parsed(self.txnSplitKeys)
     }
 
     private var keyspaces: [String] {
@@ -67,7 +73,9 @@ struct PlaygroundCommand: AsyncParsableCommand {
         configuration.pdMembers = self.pdMembers
         configuration.storeCount = self.stores
         configuration.apiVersion = self.storeVersion
-        configuration.splitKeys = try self.parsedSplitKeys().map { self.storeVersion.regionKey(forRaw: $0) }
+        configuration.splitKeys =
+            try self.parsed(self.splitKeys).map { self.storeVersion.regionKey(forRaw: $0) }
+            + self.parsed(self.txnSplitKeys).map { self.storeVersion.regionKey(forTransactional: $0) }
         configuration.tls = try self.tls.configuration(host: self.host)
         configuration.logger = self.logging.logger("playground")
         let stores = self.stores
@@ -90,8 +98,8 @@ struct PlaygroundCommand: AsyncParsableCommand {
         }
     }
 
-    private func parsedSplitKeys() throws -> [[UInt8]] {
-        try self.splitKeys.flatMap { $0.split(separator: ",") }.map { key in
+    private func parsed(_ keys: [String]) throws -> [[UInt8]] {
+        try keys.flatMap { $0.split(separator: ",") }.map { key in
             do throws(ByteNotation.Malformed) {
                 return try ByteNotation.text.read(key.utf8)
             } catch {

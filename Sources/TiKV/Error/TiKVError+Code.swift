@@ -33,7 +33,7 @@ extension TiKVError {
             case transactionRolledBack
             case transactionFinished
             case commitTimestampLag
-            case abortedByGC
+            case gcTooEarly
             case safePointUnavailable
             case resourceGroupThrottled
             case resourceGroupUnavailable
@@ -110,9 +110,9 @@ extension TiKVError {
         public static var transactionFinished: Code { Code(.transactionFinished) }
         /// PD's clock did not reach the timestamp in time that the commit had to come after. Nothing was committed.
         public static var commitTimestampLag: Code { Code(.commitTimestampLag) }
-        /// A read, or a transaction, began before what garbage collection has come to, so that data it should see may be
-        /// gone. Begin anew.
-        public static var abortedByGC: Code { Code(.abortedByGC) }
+        /// A read's timestamp is from before the point up to which old versions were collected: what it would see may be
+        /// gone. See ``Snapshot``.
+        public static var gcTooEarly: Code { Code(.gcTooEarly) }
         /// PD has not said for a while how far garbage collection has come, so that nobody knows whether what a read
         /// should see is still there.
         public static var safePointUnavailable: Code { Code(.safePointUnavailable) }

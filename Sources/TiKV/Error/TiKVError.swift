@@ -99,7 +99,7 @@ public struct TiKVError: Error, Sendable {
         switch self.code {
         case .deadlineExceeded, .pdUnreachable, .regionUnavailable, .storeUnreachable, .serverIsBusy,
             .storeLimitReached, .diskFull, .recoveryInProgress, .writeConflict, .lockWaitTimeout, .keyIsLocked,
-            .transactionRolledBack, .commitTimestampLag, .abortedByGC, .safePointUnavailable,
+            .transactionRolledBack, .commitTimestampLag, .gcTooEarly, .safePointUnavailable,
             .resourceGroupThrottled:
             return true
         case .deadlock:

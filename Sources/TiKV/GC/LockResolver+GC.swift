@@ -23,7 +23,9 @@ extension LockResolver {
             }
             // Left behind by a transaction that did not write the key after all: nothing to be committed.
             if lock.isPessimistic, fates[lock.start] != 0 {
-                try await self.rollBackPessimistic(lock, deadline: deadline)
+                try await self.rollBackPessimistic(
+                    [lock.key], of: lock.start, forUpdate: lock.forUpdate == 0 ? .max : lock.forUpdate,
+                    deadline: deadline)
             }
         }
         var request = Kvrpcpb_ResolveLockRequest()

@@ -12,6 +12,9 @@ struct SafePointCache: Sendable {
     /// How soon again where that failed.
     static let retryInterval = Duration.seconds(1)
 
+    /// Collection never comes this close to the present, in milliseconds: its life time is at least minutes.
+    static let youngest: UInt64 = 30_000
+
     /// What a look at a timestamp finds.
     enum Verdict: Sendable, Equatable {
         /// Its data are there.
@@ -37,9 +40,13 @@ struct SafePointCache: Sendable {
     }
 
     /// Whether data are still there as they were at a timestamp.
-    func verdict(on timestamp: UInt64, now: ContinuousClock.Instant) -> Verdict {
-        guard let fetched = self.fetched else { return .unknown }
+    ///
+    /// - Parameter latest: the latest timestamp that this client has seen; nil where there is none.
+    func verdict(on timestamp: UInt64, latest: UInt64? = nil, now: ContinuousClock.Instant) -> Verdict {
         if timestamp < self.safePoint { return .collected(safePoint: self.safePoint) }
+        // Nobody need be asked about young moments.
+        if let latest, (timestamp >> 18) + Self.youngest > latest >> 18 { return .visible }
+        guard let fetched = self.fetched else { return .unknown }
         return fetched.duration(to: now) > Self.lifetime - Self.margin ? .outdated : .visible
     }
 }

@@ -11,6 +11,7 @@ final class SafePointWatch: Sendable {
 
     private let cache = Mutex(SafePointCache())
     private let loads: SingleFlight<Load, UInt64, TiKVError>
+    private let latest: @Sendable () -> UInt64?
     private let load: @Sendable (Deadline) async throws(TiKVError) -> UInt64
     private let clock: any TimeSource
     private let logger: Logger
@@ -18,13 +19,16 @@ final class SafePointWatch: Sendable {
     private let isUsed = Atomic(false)
     private let firstUse = Signal()
 
-    /// - Parameter load: asks PD.
+    /// - Parameters:
+    ///   - latest: the latest timestamp that this client has seen.
+    ///   - load: asks PD.
     init(
-        clock: any TimeSource, logger: Logger,
+        clock: any TimeSource, logger: Logger, latest: @escaping @Sendable () -> UInt64? = { nil },
         load: @escaping @Sendable (Deadline) async throws(TiKVError) -> UInt64
     ) {
         self.clock = clock
         self.logger = logger
+        self.latest = latest
         self.load = load
         self.loads = SingleFlight(clock: clock, isShared: { !$0.isCallersOwn })
     }
@@ -34,20 +38,23 @@ final class SafePointWatch: Sendable {
 
     /// Keeps it fresh until the task is cancelled.
     func run() async {
-        while !Task.isCancelled {
-            guard self.isUsed.load(ordering: .acquiring) else {
-                _ = await self.firstUse.wait()
-                continue
-            }
-            var wait = SafePointCache.interval
+        while !self.isUsed.load(ordering: .acquiring) {
+            _ = await self.firstUse.wait()
+            guard !Task.isCancelled else { return }
+        }
+        // Whoever came first has asked just now.
+        var wait = SafePointCache.interval
+        while true {
+            // Cut short by cancellation.
+            try? await self.clock.sleep(until: self.clock.now.advanced(by: wait))
+            guard !Task.isCancelled else { return }
+            wait = SafePointCache.interval
             do throws(TiKVError) {
                 try await self.update(deadline: Deadline(after: SafePointCache.interval, from: self.clock.now))
             } catch {
                 self.logger.log(.debug, "the safe point could not be had", [.error: "\(error.code)"])
                 wait = SafePointCache.retryInterval
             }
-            // Cut short by cancellation, which the loop sees.
-            try? await self.clock.sleep(until: self.clock.now.advanced(by: wait))
         }
     }
 
@@ -56,13 +63,13 @@ final class SafePointWatch: Sendable {
     func check(_ timestamp: UInt64, deadline: Deadline) async throws(TiKVError) {
         // The latest data are there whatever is collected.
         guard timestamp != .max else { return }
-        if !self.isUsed.load(ordering: .relaxed), !self.isUsed.exchange(true, ordering: .acquiringAndReleasing) {
-            self.firstUse.raise()
-        }
         switch self.verdict(on: timestamp) {
         case .visible: return
         case .collected(let safePoint): throw Self.collected(timestamp, safePoint)
         case .unknown, .outdated: break
+        }
+        if !self.isUsed.load(ordering: .relaxed), !self.isUsed.exchange(true, ordering: .acquiringAndReleasing) {
+            self.firstUse.raise()
         }
         do throws(TiKVError) {
             try await self.update(deadline: deadline)
@@ -86,7 +93,8 @@ final class SafePointWatch: Sendable {
 
     private func verdict(on timestamp: UInt64) -> SafePointCache.Verdict {
         let now = self.clock.now
-        return self.cache.withLock { $0.verdict(on: timestamp, now: now) }
+        let latest = self.latest()
+        return self.cache.withLock { $0.verdict(on: timestamp, latest: latest, now: now) }
     }
 
     private func update(deadline: Deadline) async throws(TiKVError) {
@@ -103,7 +111,7 @@ final class SafePointWatch: Sendable {
 
     private static func collected(_ timestamp: UInt64, _ safePoint: UInt64) -> TiKVError {
         TiKVError(
-            .abortedByGC,
+            .gcTooEarly,
             "data may be gone as they were at \(timestamp): garbage collection has come to \(safePoint)",
             transaction: TransactionFailure(startTimestamp: timestamp))
     }

@@ -7,7 +7,7 @@ extension TransactionClient {
     /// Lets the stores collect old versions: ends all transactions that began before a timestamp, then tells PD.
     ///
     /// Clusters that a TiDB uses do this by themselves; call it, now and then, where none does. What began before the
-    /// timestamp fails with ``TiKVError/Code/abortedByGC`` afterwards, and old versions that only such readers could see go
+    /// timestamp fails with ``TiKVError/Code/gcTooEarly`` afterwards, and old versions that only such readers could see go
     /// away some time later.
     ///
     /// - Parameters:

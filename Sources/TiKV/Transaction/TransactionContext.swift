@@ -15,13 +15,16 @@ final class TransactionContext: Sendable {
     /// Nil where transactions of this client do not wait for each other before they commit.
     let latches: LatchTable?
 
-    init(core: ClientCore) {
+    /// - Parameter resolver: one of its own by default.
+    init(core: ClientCore, resolver: LockResolver? = nil) {
         self.core = core
-        self.resolver = LockResolver(core: core)
+        self.resolver = resolver ?? LockResolver(core: core)
         let loader = SafePointLoader(store: core.pd)
         let (pd, codecs) = (core.pd, core.sender.codecs)
-        self.safePoints = SafePointWatch(clock: core.sender.clock, logger: core.sender.logger) {
-            deadline async throws(TiKVError) in
+        self.safePoints = SafePointWatch(
+            clock: core.sender.clock, logger: core.sender.logger,
+            latest: { pd.oracle.lowResolutionTimestamp?.rawValue }
+        ) { deadline async throws(TiKVError) in
             let keyspace = try await codecs.codec(deadline: deadline).keyspace
             do throws(PDError) {
                 return try await loader.load(keyspaceID: keyspace?.id, deadline: deadline) {

@@ -126,7 +126,7 @@ import TiKVPD
         try await watch.check(11, deadline: deadline)
         #expect(answers.state.withLock { $0.questions } == 1)
         let error = await #expect(throws: TiKVError.self) { try await watch.check(9, deadline: deadline) }
-        #expect(error?.code == .abortedByGC)
+        #expect(error?.code == .gcTooEarly)
         #expect(error?.isRetryable == true)
     }
 
@@ -171,6 +171,6 @@ import TiKVPD
             }
         }
         let error = await #expect(throws: TiKVError.self) { try await watch.check(11, deadline: deadline) }
-        #expect(error?.code == .abortedByGC)
+        #expect(error?.code == .gcTooEarly)
     }
 }
