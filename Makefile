@@ -8,13 +8,16 @@ BENCH_FLAGS ?=
 SKIP ?=
 # How often: make faults RUNS=100
 RUNS ?= 10
+# How many runs of each kind: make chaos CHAOS_SEEDS=5 CHAOS_FLAGS="--transfers 2000"
+CHAOS_SEEDS ?= 50
+CHAOS_FLAGS ?=
 # Seconds: make fuzz TIME=3600
 TIME ?= 60
 
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format lint proto check-proto foreign bench faults fuzz tsan asan soak clean
+.PHONY: help demo test build format lint proto check-proto foreign bench chaos faults fuzz tsan asan soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +53,7 @@ foreign: ## Run the Rust and Python clients against the playground, and the test
 	@. dev/build-flags && swift build --product tikv-cli "$${build_flags[@]}" && swift build --product transport-peer "$${build_flags[@]}"
 	@dev/foreign-tests
 
-bench: ## Measure the transport beside h2load and grpc-swift-2, and raw operations beside the Rust client
+bench: ## Measure the transport beside h2load and grpc-swift-2, and raw operations and transactions beside the Rust client
 	@dev/setup bench
 	swift build -c release --product transport-bench
 	swift build -c release --product tikv-cli
@@ -61,6 +64,11 @@ faults: ## Run the fault runs RUNS times in a row (10), and sum up what came of 
 	@dev/setup build
 	@. dev/build-flags && swift build --build-tests "$${build_flags[@]}"
 	@dev/faults $(RUNS)
+
+chaos: ## Bank transfers and random histories under faults, CHAOS_SEEDS (50) runs of each (release)
+	@dev/setup build
+	swift build -c release --product chaos
+	@"$$(swift build -c release --show-bin-path)/chaos" --seeds $(CHAOS_SEEDS) $(CHAOS_FLAGS)
 
 fuzz: ## Fuzz the transport for TIME seconds (60)
 	@dev/setup build

@@ -133,6 +133,19 @@ let package = Package(
             path: "Tests/HistoryChecker",
             swiftSettings: settings
         ),
+        .target(
+            name: "ChaosRuns",
+            dependencies: ["HistoryChecker", "TiKV", "TiKVEmbedded"],
+            path: "Tests/ChaosRuns",
+            swiftSettings: settings
+        ),
+        // What `make chaos` runs; no product.
+        .executableTarget(
+            name: "chaos",
+            dependencies: ["ChaosRuns", arguments],
+            path: "Tests/Chaos",
+            swiftSettings: settings
+        ),
         // For Tests/Foreign; no product, so users never see it.
         .executableTarget(
             name: "transport-peer",
@@ -159,9 +172,8 @@ let package = Package(
         .testTarget(
             name: "E2ETests",
             dependencies: [
-                "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", "TiKVWriteBuffer",
-                nioCore, nioPosix, protobuf, logging,
-                lifecycle,
+                "ChaosRuns", "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport",
+                "TiKVWriteBuffer", nioCore, nioPosix, protobuf, logging, lifecycle,
             ],
             path: "Tests/E2ETests",
             swiftSettings: settings
@@ -184,7 +196,8 @@ if Context.environment["TIKV_FUZZ"] != nil {
             dependencies: ["TiKVProto", "TiKVTransport", nioCore, nioEmbedded, protobuf, logging],
             path: "Tests",
             exclude: [
-                "E2ETests", "FailpointTests", "Foreign", "Fuzz/Corpus", "HistoryChecker", "Tools", "TransportPeer",
+                "Chaos", "ChaosRuns", "E2ETests", "FailpointTests", "Foreign", "Fuzz/Corpus", "HistoryChecker", "Tools",
+                "TransportPeer",
             ],
             sources: ["Fuzz", "UnitTests/Transport/Fuzzing"],
             swiftSettings: settings

@@ -1,8 +1,8 @@
 # TiKV for Swift
 # SPDX-License-Identifier: Apache-2.0
-"""The load of `tikv-cli bench raw` by the Rust client, as it is published on PyPI with its Python binding.
+"""The load of `tikv-cli bench raw` and `bench txn` by the Rust client, as it is published on PyPI with its Python binding.
 
-    .venv-foreign/bin/python dev/bench-rust.py PD get|put|batch-get|batch-put|scan IN-FLIGHT SECONDS
+    .venv-foreign/bin/python dev/bench-rust.py PD get|put|batch-get|batch-put|scan|txn-write|txn-get|txn-scan IN-FLIGHT SECONDS [BATCH-SIZE [KEYS]]
 
 Prints a JSON object. The binding's share of the processor time is in it: there is no other build of that client to be had.
 """
@@ -23,29 +23,77 @@ BATCH = 100
 
 
 def key(index):
-    return b"bench/%08d" % (index % KEYS)
+    return b"bench/%08d" % index
 
 
-async def call(client, operation, index):
-    batch = [key(index + number * (KEYS // BATCH)) for number in range(BATCH)]
-    if operation == "get":
-        assert await client.get(key(index)) is not None
-    elif operation == "put":
-        await client.put(key(index), VALUE)
-    elif operation == "batch-get":
-        assert len(await client.batch_get(batch)) == BATCH
-    elif operation == "batch-put":
-        await client.batch_put({key: VALUE for key in batch})
-    else:
-        start = index % (KEYS - BATCH + 1)
-        assert len(await client.scan(key(start), end=None, limit=BATCH)) == BATCH
+def spread(batch, keys):
+    """As `tikv-cli bench raw` has it: keys from all over."""
+    start, step = random.randrange(keys), max(1, keys // batch)
+    return [key((start + place * step) % keys) for place in range(batch)]
 
 
-async def calls(client, operation, seconds, latencies):
+async def get(client, batch, keys):
+    assert await client.get(key(random.randrange(keys))) is not None
+
+
+async def put(client, batch, keys):
+    await client.put(key(random.randrange(keys)), VALUE)
+
+
+async def batch_get(client, batch, keys):
+    assert len(await client.batch_get(spread(batch, keys))) == batch
+
+
+async def batch_put(client, batch, keys):
+    await client.batch_put({key: VALUE for key in spread(batch, keys)})
+
+
+async def scan(client, batch, keys):
+    assert len(await client.scan(key(random.randrange(keys - batch + 1)), end=None, limit=batch)) == batch
+
+
+async def txn_write(client, batch, keys):
+    """Distinct keys from all over, as `bench txn --operation write` has them; run again after a conflict."""
+    start, step = random.randrange(keys), keys // batch
+    while True:
+        transaction = await client.begin(pessimistic=False)
+        for place in range(batch):
+            await transaction.put(key((start + place * step) % keys), VALUE)
+        try:
+            await transaction.commit()
+            return
+        except Exception as error:
+            if "WriteConflict" not in str(error) and "write_conflict" not in str(error) and "conflict" not in str(error):
+                raise
+
+
+async def txn_get(client, batch, keys):
+    snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
+    await snapshot.get(key(random.randrange(keys)))
+
+
+async def txn_scan(client, batch, keys):
+    """Page by page, since the binding gives a scan as one list."""
+    snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
+    start, left = key(random.randrange(keys - batch + 1)), batch
+    while left > 0:
+        page = list(await snapshot.scan(start, end=None, limit=min(left, 10_240)))
+        if not page:
+            break
+        left -= len(page)
+        start = bytes(page[-1][0]) + b"\0"
+
+
+OPERATIONS = {
+    "get": get, "put": put, "batch-get": batch_get, "batch-put": batch_put, "scan": scan, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan,
+}
+
+
+async def calls(client, operation, seconds, batch, keys, latencies):
     now = time.perf_counter()
     end = now + seconds
     while now < end:
-        await call(client, operation, random.randrange(KEYS))
+        await operation(client, batch, keys)
         done = time.perf_counter()
         latencies.append(done - now)
         now = done
@@ -56,15 +104,19 @@ def processor_time():
     return usage.ru_utime + usage.ru_stime
 
 
-async def main(pd, operation, in_flight, seconds):
-    client = await asynchronous.RawClient.connect([pd])
+async def main(pd, name, in_flight, seconds, batch=1, keys=KEYS):
+    kind = asynchronous.TransactionClient if name.startswith("txn") else asynchronous.RawClient
+    client = await kind.connect([pd])
+    operation = OPERATIONS[name]
+    if name in ("batch-get", "batch-put", "scan") and batch == 1:
+        batch = BATCH
 
     async def load(seconds):
         latencies = []
-        await asyncio.gather(*(calls(client, operation, seconds, latencies) for _ in range(in_flight)))
+        await asyncio.gather(*(calls(client, operation, seconds, batch, keys, latencies) for _ in range(in_flight)))
         return sorted(latencies)
 
-    await load(0.3)
+    await load(0.3 if batch < 10_000 else 0)
     started, used = time.perf_counter(), processor_time()
     latencies = await load(seconds)
     used, elapsed = processor_time() - used, time.perf_counter() - started
@@ -78,4 +130,4 @@ async def main(pd, operation, in_flight, seconds):
     }))
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *map(int, sys.argv[5:])))

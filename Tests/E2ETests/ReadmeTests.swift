@@ -26,6 +26,29 @@ import TiKVEmbedded
         #expect(lines == ["Ada", #"Key("user/1") Value("Ada")"#])
     }
 
+    @Test func transactions() async throws {
+        try await EmbeddedCluster.withCluster { cluster in
+            try await TransactionClient.withClient(pd: cluster.pdEndpoints) { client in
+                try await client.withTransaction { transaction in
+                    try await transaction.put("alice", value: "100")
+                    try await transaction.put("bob", value: "20")
+                }
+                // Run again from the start where somebody else was in the way.
+                try await client.withTransaction(.pessimistic) { transaction in
+                    let alice = Int(
+                        String(decoding: try await transaction.getForUpdate("alice")?.bytes ?? [], as: UTF8.self))
+                    let bob = Int(
+                        String(decoding: try await transaction.getForUpdate("bob")?.bytes ?? [], as: UTF8.self))
+                    guard let alice, let bob, alice >= 30 else { return }
+                    try await transaction.put("alice", value: Value("\(alice - 30)"))
+                    try await transaction.put("bob", value: Value("\(bob + 30)"))
+                }
+                let snapshot = client.snapshot(at: try await client.currentTimestamp())
+                #expect(try await snapshot.batchGet(["alice", "bob"]) == ["alice": "70", "bob": "50"])
+            }
+        }
+    }
+
     @Test func tls() {
         var configuration = ClientConfiguration()
         configuration.connection.tls = .init(

@@ -190,3 +190,25 @@ def test_what_ours_writes_with_v2_is_what_stores_of_v2_hold(any_version, client,
         assert "Api version in request does not match" in old.error
     finally:
         cluster.close()
+
+
+def test_keyspaces_of_a_playground_keep_keys_apart():
+    playground = Playground("--api-version", "v2", "--stores", "1", "--keyspace", "one,two", "--keyspace", "three")
+
+    def raw(keyspace, *arguments):
+        connect = ["--pd", playground.pd, "--api-version", "v2", "--keyspace", keyspace]
+        return OurClient("").run("raw", *arguments, *connect)
+
+    for keyspace in ["one", "two", "three", "DEFAULT"]:
+        assert raw(keyspace, "put", "k", "of " + keyspace).returncode == 0
+    for keyspace in ["one", "two", "three", "DEFAULT"]:
+        assert raw(keyspace, "get", "k").stdout == f"of {keyspace}\n"
+    assert raw("one", "delete-range", "--all").returncode == 0
+    assert_one_line(raw("one", "get", "k"), 1, "no such key: k")
+    assert raw("two", "get", "k").stdout == "of two\n"
+    assert_one_line(raw("four", "get", "k"), FAILED, "four")
+    assert playground.stop() == (0, "")
+
+
+def test_playground_has_keyspaces_with_v2_only():
+    assert_one_line(OurClient("").run("playground", "--keyspace", "one"), USAGE, "--api-version v2")

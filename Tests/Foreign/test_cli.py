@@ -285,7 +285,12 @@ def test_demo():
     before, after = map(int, re.search(r"(\d+) → (\d+) regions during", result.stdout).groups())
     assert 4 <= before < after
     assert int(re.search(r"(\d+) leaders moved during", result.stdout).group(1)) >= 1
-    for operation in ["batch put", "get", "put", "scan", "batch get"]:
+    assert "480 of 8 tasks" in result.stdout
+    assert "the accounts have 100,000 together" in result.stdout
+    assert "attempt 2 counted on to 42" in result.stdout
+    assert "waited for another's lock" in result.stdout
+    transactions = ["transfer", "scan, snapshot", "conflict", "lock wait"]
+    for operation in ["batch put", "get", "put", "scan", "batch get"] + transactions:
         assert re.search(rf"^  {operation} +[1-9]", result.stdout, re.MULTILINE)
 
 
@@ -297,3 +302,58 @@ def test_bench(ours, operation):
     measured = json.loads(result.stdout)
     assert (measured["count"], measured["in_flight"], measured["operation"]) == (200, 4, f"raw_{operation}")
     assert 0 < measured["p50_us"] <= measured["p99_us"] <= measured["max_us"]
+
+
+# --- txn --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh():
+    """Our client, and a cluster of its own, whose regions are not those of raw keys."""
+    playground = Playground("--stores", "1")
+    yield OurClient(playground.pd)
+    assert playground.stop() == (0, "")
+
+
+def txn(ours, command, *arguments):
+    return ours.run("txn", command, "--pd", ours.pd, *arguments)
+
+
+def txn_done(ours, command, *arguments):
+    result = txn(ours, command, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_transactions(fresh):
+    assert txn_done(fresh, "put", "a", "1", "b", "2", "c", "3") == ""
+    assert txn_done(fresh, "get", "a") == "1\n"
+    assert txn_done(fresh, "get", "c", "a") == "c\t3\na\t1\n"
+    assert txn_done(fresh, "scan", "--from", "b") == "b\t2\nc\t3\n"
+    assert txn_done(fresh, "scan", "--reverse", "--limit", "2", "--keys-only") == "c\nb\n"
+    assert txn_done(fresh, "delete", "b", "never there", "--pessimistic") == ""
+    assert txn_done(fresh, "scan") == "a\t1\nc\t3\n"
+    result = txn(fresh, "get", "a", "b")
+    assert (result.returncode, result.stdout) == (1, "a\t1\n")
+    assert result.stderr == "tikv-cli: no such key: b\n"
+
+
+def test_transactions_of_the_past(fresh):
+    before = txn_done(fresh, "put", "--timestamp", "k", "old").strip()
+    after = txn_done(fresh, "put", "--timestamp", "--pessimistic", "k", "new").strip()
+    assert int(before) < int(after)
+    assert txn_done(fresh, "get", "k", "--at", before) == "old\n"
+    assert txn_done(fresh, "get", "k", "--at", after) == "new\n"
+    assert txn_done(fresh, "scan", "--at", before) == "k\told\n"
+    assert_one_line(txn(fresh, "get", "k", "--ago", "3600"), 1, "no such key")
+    assert_one_line(txn(fresh, "get", "k", "--at", str(int(after) + (10**6 << 18))), FAILED, "future")
+
+
+def test_a_transaction_takes_effect_as_a_whole(fresh):
+    txn_done(fresh, "put", "taken", "1")
+    assert_one_line(txn(fresh, "put", "--if-absent", "free", "2", "taken", "2"), 1, "taken has a value already")
+    assert txn_done(fresh, "scan") == "taken\t1\n"
+    assert txn_done(fresh, "put", "--if-absent", "free", "2") == ""
+    assert_one_line(txn(fresh, "put", "odd"), 64, "each key needs a value")
+    assert_one_line(txn(fresh, "put", "", "value"), FAILED, "empty")
+    assert_one_line(txn(fresh, "get", "k", "--at", "1", "--ago", "1"), 64, "exclude each other")

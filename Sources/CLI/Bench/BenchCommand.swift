@@ -7,6 +7,6 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Measure how fast a cluster and this client are together.",
-        subcommands: [BenchRawCommand.self, BenchRegionsCommand.self, BenchTSOCommand.self]
+        subcommands: [BenchRawCommand.self, BenchRegionsCommand.self, BenchTSOCommand.self, BenchTxnCommand.self]
     )
 }

@@ -1,7 +1,6 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
 import TiKV
 
 /// Tasks that do one operation after the other, as many tasks as operations are to be in flight.
@@ -16,19 +15,6 @@ struct BenchLoad: Sendable {
     enum End: Sendable {
         case elapsed(Duration)
         case count(Int)
-    }
-
-    /// How many operations may still begin, when their number ends the measurement.
-    private final class Budget: Sendable {
-        private let left: Atomic<Int>
-
-        init(_ count: Int) {
-            self.left = Atomic(count)
-        }
-
-        func take() -> Bool {
-            self.left.subtract(1, ordering: .relaxed).newValue >= 0
-        }
     }
 
     func fill(_ client: RawClient) async throws {
@@ -47,10 +33,10 @@ struct BenchLoad: Sendable {
         let started = ContinuousClock.now
         let processorTime = ProcessorTime.now()
         let deadline: ContinuousClock.Instant?
-        let budget: Budget?
+        let budget: BenchBudget?
         switch end {
         case .elapsed(let duration): (deadline, budget) = (started + duration, nil)
-        case .count(let count): (deadline, budget) = (nil, Budget(count))
+        case .count(let count): (deadline, budget) = (nil, BenchBudget(count))
         }
         var latencies = LatencyHistogram()
         try await withThrowingTaskGroup(of: LatencyHistogram.self) { group in
@@ -79,7 +65,7 @@ struct BenchLoad: Sendable {
         _ client: RawClient,
         _ worker: Int,
         _ deadline: ContinuousClock.Instant?,
-        _ budget: Budget?
+        _ budget: BenchBudget?
     ) async throws -> LatencyHistogram {
         var random = RandomSequence(seed: worker)
         var latencies = LatencyHistogram()

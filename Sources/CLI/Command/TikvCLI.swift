@@ -13,8 +13,8 @@ struct TikvCLI: AsyncParsableCommand {
             arguments; 141 the reader of the output went away.
             """,
         subcommands: [
-            PlaygroundCommand.self, RawCommand.self, TSOCommand.self, RegionCommand.self, StoreCommand.self,
-            DemoCommand.self, BenchCommand.self,
+            PlaygroundCommand.self, RawCommand.self, TxnCommand.self, TSOCommand.self, RegionCommand.self,
+            StoreCommand.self, DemoCommand.self, BenchCommand.self,
         ]
     )
 }

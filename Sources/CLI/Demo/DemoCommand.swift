@@ -11,7 +11,9 @@ struct DemoCommand: AsyncParsableCommand {
         abstract: "Start an embedded cluster and show the client at work on it.",
         discussion: """
             Imports the Unicode character table, reads it back in several ways, splits regions and moves leaders while reads \
-            and writes go on, and ends with a table of counts, latencies and errors. Exit code 0 when there was no error.
+            and writes go on. Then, on another cluster, moves money between accounts while regions split, runs a transaction \
+            again after a conflict, and has one wait for another's lock. Ends with a table of counts, latencies and errors. \
+            Exit code 0 when there was no error.
             """
     )
 
@@ -38,13 +40,24 @@ struct DemoCommand: AsyncParsableCommand {
 
         configuration.logger = logger
 
-        let log = try await EmbeddedCluster.withCluster(configuration) { cluster in
+        var log = try await EmbeddedCluster.withCluster(configuration) { cluster in
             try await RawClient.withClient(pd: cluster.pdEndpoints, logger: logger) { client in
                 var demo = Demo(cluster: cluster, client: client, data: data)
                 try await demo.run()
                 return demo.log
             }
         }
+
+        // Raw and transactional data don't go together in one cluster.
+        configuration.splitKeys = []
+        log.merge(
+            try await EmbeddedCluster.withCluster(configuration) { cluster in
+                try await TransactionClient.withClient(pd: cluster.pdEndpoints, logger: logger) { client in
+                    var demo = TransactionDemo(cluster: cluster, client: client)
+                    try await demo.run()
+                    return demo.log
+                }
+            })
 
         let duration = Readable.duration(ContinuousClock.now - started)
         try StandardStream.output.write("\n\(log.table)\n")

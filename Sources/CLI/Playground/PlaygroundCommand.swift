@@ -18,6 +18,12 @@ struct PlaygroundCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "PD's port; 0 picks a free one. Stores always take free ports.") var pdPort = 2379
     @Option(name: .long, help: "How many members PD has; those after the first take free ports.") var pdMembers = 1
+    @Option(
+        name: .long,
+        help:
+            "A keyspace to be made beside DEFAULT, with --api-version v2; several by commas or by repeating the option."
+    )
+    var keyspace: [String] = []
     @Option(name: .long, help: "How many stores.") var stores = 3
     @Option(name: .long, help: "The address to listen on.") var host = "127.0.0.1"
     @Option(
@@ -25,11 +31,22 @@ struct PlaygroundCommand: AsyncParsableCommand {
         help: "Where regions begin, raw keys by commas (text with escapes: \\x2c is a comma); may be repeated."
     )
     var splitKeys: [String] = []
+    @Option(
+        name: .long,
+        help: "The same for keys of transactions, which are encoded in another way than raw ones are."
+    )
+    var txnSplitKeys: [String] = []
     @OptionGroup var version: APIVersionOption
     @OptionGroup var tls: PlaygroundTLSOptions
     @OptionGroup var logging: LoggingOptions
 
     func validate() throws {
+        guard self.keyspaces.isEmpty || self.version.apiVersion == .v2 else {
+            throw ValidationError("--keyspace needs --api-version v2")
+        }
+        guard Set(self.keyspaces).count == self.keyspaces.count, !self.keyspaces.contains("DEFAULT") else {
+            throw ValidationError("--keyspace names a keyspace twice, or DEFAULT, which is there anyway")
+        }
         guard (0...65_535).contains(self.pdPort) else {
             throw ValidationError("--pd-port must be from 0 to 65535")
         }
@@ -39,7 +56,12 @@ struct PlaygroundCommand: AsyncParsableCommand {
         guard (1...7).contains(self.pdMembers) else {
             throw ValidationError("--pd-members must be from 1 to 7")
         }
-        _ = try self.parsedSplitKeys()
+        _ = try self.parsed(self.splitKeys)
+        _ = try self.parsed(self.txnSplitKeys)
+    }
+
+    private var keyspaces: [String] {
+        self.keyspace.flatMap { $0.split(separator: ",", omittingEmptySubsequences: true).map(String.init) }
     }
 
     func run() async throws {
@@ -51,11 +73,15 @@ struct PlaygroundCommand: AsyncParsableCommand {
         configuration.pdMembers = self.pdMembers
         configuration.storeCount = self.stores
         configuration.apiVersion = self.storeVersion
-        configuration.splitKeys = try self.parsedSplitKeys().map { self.storeVersion.regionKey(forRaw: $0) }
+        configuration.splitKeys =
+            try self.parsed(self.splitKeys).map { self.storeVersion.regionKey(forRaw: $0) }
+            + self.parsed(self.txnSplitKeys).map { self.storeVersion.regionKey(forTransactional: $0) }
         configuration.tls = try self.tls.configuration(host: self.host)
         configuration.logger = self.logging.logger("playground")
         let stores = self.stores
+        let keyspaces = self.keyspaces
         try await EmbeddedCluster.withCluster(configuration) { cluster in
+            for name in keyspaces { try cluster.createKeyspace(name) }
             let endpoints = cluster.pdEndpoints.joined(separator: ",")
             try StandardStream.output.write("ready pd=\(endpoints) stores=\(stores)\n")
             for await _ in signals {
@@ -72,8 +98,8 @@ struct PlaygroundCommand: AsyncParsableCommand {
         }
     }
 
-    private func parsedSplitKeys() throws -> [[UInt8]] {
-        try self.splitKeys.flatMap { $0.split(separator: ",") }.map { key in
+    private func parsed(_ keys: [String]) throws -> [[UInt8]] {
+        try keys.flatMap { $0.split(separator: ",") }.map { key in
             do throws(ByteNotation.Malformed) {
                 return try ByteNotation.text.read(key.utf8)
             } catch {

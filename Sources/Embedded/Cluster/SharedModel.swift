@@ -18,6 +18,8 @@ final class SharedModel: Sendable {
     /// Those who wait for locks, and their time.
     let lockWaits = LockWaits()
     let waitClock: any WaitClock
+    /// Requests that come a second time, later.
+    let repeats = RequestRepeats()
     /// Raised by each change of what PD lets clients watch.
     let pdChanges = EventCounter()
 

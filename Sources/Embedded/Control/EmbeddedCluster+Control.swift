@@ -171,6 +171,11 @@ extension EmbeddedCluster {
         }
     }
 
+    /// How often a fault has happened, also after it was taken back or used up.
+    public func count(of id: FaultID) -> Int {
+        self.model.withLock { $0.faults.count(of: id) }
+    }
+
     /// Takes a fault back. Requests that it has already happened to are not helped by that.
     ///
     /// - Returns: how often it would still have happened; nil where it had no end, or was used up.

@@ -104,4 +104,18 @@ extension EmbeddedCluster {
     public func requestCount(_ rpc: String, on server: Server? = nil) -> Int {
         self.model.withLock { $0.counters.count(of: rpc, on: server) }
     }
+
+    /// How many requests to stores have named a resource group so far.
+    public func requestCount(resourceGroup name: String) -> Int {
+        self.model.withLock { $0.counters.groups[name] ?? 0 }
+    }
+
+    /// How many requests to stores have carried a resource group tag so far.
+    ///
+    /// - Parameter tag: nil counts those of any tag.
+    public func requestCount(resourceGroupTag tag: [UInt8]?) -> Int {
+        self.model.withLock { model in
+            tag.map { model.counters.tags[$0] ?? 0 } ?? model.counters.tags.values.reduce(0, +)
+        }
+    }
 }

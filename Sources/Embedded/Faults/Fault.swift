@@ -11,6 +11,10 @@ extension EmbeddedCluster {
             case dropRequest
             case dropAnswer
             case cutConnection
+            case cutConnectionAfterwards
+            case delayRequest(Duration)
+            case delayAnswer(Duration)
+            case repeatLater(Int)
             case status(code: Int, message: String)
         }
 
@@ -35,6 +39,22 @@ extension EmbeddedCluster {
         /// The server closes the connection that the request came on instead of looking at it. Every other call on that
         /// connection breaks as well.
         public static let cutConnection = Fault(kind: .cutConnection)
+
+        /// The server does what it was asked to do, and closes the connection that the request came on instead of answering.
+        /// Every other call on that connection breaks as well.
+        public static let cutConnectionAfterwards = Fault(kind: .cutConnectionAfterwards)
+
+        /// The request is late: the server looks at it when so much time has passed, or at once when the client gives it up
+        /// before. What the client gave up is done all the same.
+        public static func delayRequest(_ delay: Duration) -> Fault { Fault(kind: .delayRequest(delay)) }
+
+        /// The server does at once what it was asked to do, and answers when so much time has passed.
+        public static func delayAnswer(_ delay: Duration) -> Fault { Fault(kind: .delayAnswer(delay)) }
+
+        /// The server does what it was asked to do and answers, and does it once more when stores have got so many
+        /// other requests of transactions, as if the request had come twice, the second time late. Nobody gets that answer.
+        /// Requests for raw data, and those to PD, are served as usual.
+        public static func repeatLater(afterRequests count: Int) -> Fault { Fault(kind: .repeatLater(count)) }
 
         /// The server does nothing and ends the call with a gRPC status.
         ///

@@ -15,6 +15,7 @@ struct FaultPlan: Sendable {
 
     private var entries: [Entry] = []
     private var nextID = 1
+    private var counts: [EmbeddedCluster.FaultID: Int] = [:]
 
     var isEmpty: Bool { self.entries.isEmpty }
 
@@ -39,6 +40,9 @@ struct FaultPlan: Sendable {
         return id
     }
 
+    /// How often a fault has happened.
+    func count(of id: EmbeddedCluster.FaultID) -> Int { self.counts[id] ?? 0 }
+
     /// Says how often the fault would still have happened; nil where it is used up, or never ends.
     @discardableResult
     mutating func remove(_ id: EmbeddedCluster.FaultID) -> Int? {
@@ -60,6 +64,7 @@ struct FaultPlan: Sendable {
                 guard let drawn = self.entries[index].chance?.draw(), server.isStore || !drawn.isRegionError else {
                     continue
                 }
+                self.counts[self.entries[index].id, default: 0] += 1
                 return drawn
             }
             guard server.isStore || !self.entries[index].fault.isRegionError else { continue }
@@ -70,6 +75,7 @@ struct FaultPlan: Sendable {
 
     private mutating func use(_ index: Int) -> EmbeddedCluster.Fault {
         let fault = self.entries[index].fault
+        self.counts[self.entries[index].id, default: 0] += 1
         if let remaining = self.entries[index].remaining {
             self.entries[index].remaining = remaining - 1
             if remaining == 1 { self.entries.remove(at: index) }

@@ -17,7 +17,7 @@ extension EmbeddedCluster.Fault {
         switch self.kind {
         case .regionError(let kind):
             return regionErrorAnswer(kind)
-        case .keyError:
+        case .keyError, .repeatLater:
             return try perform()
         case .hold(let gate):
             try await gate.pass()
@@ -30,9 +30,25 @@ extension EmbeddedCluster.Fault {
         case .cutConnection:
             call.closeConnection()
             try await Self.waitForCancellation()
+        case .cutConnectionAfterwards:
+            _ = try perform()
+            call.closeConnection()
+            try await Self.waitForCancellation()
+        case .delayRequest(let delay):
+            await Self.wait(delay)
+            return try perform()
+        case .delayAnswer(let delay):
+            let response = try perform()
+            await Self.wait(delay)
+            return response
         case .status(let code, let message):
             throw RPCError(RPCError.Code(rawValue: code) ?? .unknown, message, delivery: .answered)
         }
+    }
+
+    /// A wait for a time is what these faults are for. It ends early when the client gives the call up.
+    private static func wait(_ delay: Duration) async {
+        try? await Task.sleep(for: delay)
     }
 
     /// The call ends with its client, its deadline or its server.

@@ -55,6 +55,7 @@ struct StoreService: Sendable {
         let context = request.context
         let clock = self.model.secondsForTTL
         let first = try self.model.withLock { model in
+            model.counters.note(context)
             let fault = model.begin(method.name, on: .store(self.storeID), regionID: context.regionID)
             if let fault { return First<Taken>.fault(fault) }
             return First<Taken>.taken(try Self.take(from: &model, context, clock, take))

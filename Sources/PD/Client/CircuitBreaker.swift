@@ -61,6 +61,12 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
+    /// A call that was admitted ended for reasons of its caller's: it says nothing about PD, and somebody else may go.
+    mutating func abandoned() {
+        guard case .halfOpen(let begun, let succeeded) = self.state else { return }
+        self.state = .halfOpen(begun: begun - 1, succeeded: succeeded)
+    }
+
     /// A call that was admitted has ended.
     mutating func ended(overloaded: Bool, at now: ContinuousClock.Instant) {
         guard !self.isOff else { return }

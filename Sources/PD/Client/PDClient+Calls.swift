@@ -68,9 +68,13 @@ extension PDClient {
             stamp(&request, target.clusterID)
             let verdict: PDVerdict
             var isUnreachable = false
+            let start = self.clock.now
+            // With less time than a member has, silence is nobody's fault.
+            let isHurried = deadline.remaining(at: start) < self.configuration.requestTimeout
             do throws(RPCError) {
                 let response = try await self.unary(
                     target.channel, method, request, metadata: target.metadata, deadline: deadline)
+                target.silence.end()
                 verdict = read(response, target.clusterID)
                 if case .answered = verdict { return response }
             } catch {
@@ -78,6 +82,13 @@ extension PDClient {
                 isUnreachable = error.delivery != .answered
             }
             switch verdict {
+            case .leaderLost(let reason, let kind) where isHurried && (kind == .silence || kind == .cutShort):
+                attempts.record(target.address, reason, kind)
+                let limit = self.configuration.requestTimeout
+                if target.silence.heardNothing(from: start, to: self.clock.now, limit: limit) {
+                    await self.failed(target, isUnreachable: true)
+                }
+                throw attempts.expired()
             case .answered:
                 continue
             case .notFound:
@@ -177,13 +188,20 @@ extension PDClient {
             throw PDError(.unreachable, "questions for regions are held back: PD is overloaded")
         }
         let route = PDRoute.anyMember(isShared: options.allowFollower && self.configuration.followerHandling)
+        let isHurried = deadline.remaining(at: self.clock.now) < self.configuration.requestTimeout
         do throws(PDError) {
             let response = try await self.call(method, request, route: route, deadline: deadline)
             self.breaker.withLock { $0.ended(overloaded: false, at: self.clock.now) }
             return response
         } catch {
-            let isOverload = error.code == .unreachable || error.code == .deadlineExceeded
-            self.breaker.withLock { $0.ended(overloaded: isOverload, at: self.clock.now) }
+            switch error.code {
+            // The caller went away, or had no time for an answer.
+            case .cancelled, .closed: self.breaker.withLock { $0.abandoned() }
+            case .deadlineExceeded where isHurried: self.breaker.withLock { $0.abandoned() }
+            default:
+                let isOverload = error.code == .unreachable || error.code == .deadlineExceeded
+                self.breaker.withLock { $0.ended(overloaded: isOverload, at: self.clock.now) }
+            }
             throw error
         }
     }

@@ -87,7 +87,9 @@ extension PDClient {
         } onResponse: { response, clusterID in
             let verdict = Self.verdict(response.header, clusterID)
             guard case .answered = verdict else { return verdict }
-            next = max(next, response.header.revision + 1)
+            // The store may be further on than what it has told so far.
+            let told = response.events.map(\.kv.modRevision).max() ?? response.header.revision
+            next = max(next, Self.revision(after: told))
             if !response.events.isEmpty { try await onChange(response.events.map { MetaChange($0) }) }
             return .answered
         }
@@ -152,7 +154,7 @@ extension PDClient {
         } onResponse: { response, clusterID in
             let verdict = PDVerdict(response.header, expectedClusterID: clusterID)
             guard case .answered = verdict else { return verdict }
-            next = max(next, response.revision + 1)
+            next = max(next, Self.revision(after: response.revision))
             try await onChange(
                 response.changes.map { change in
                     GlobalConfigItem(
@@ -163,6 +165,11 @@ extension PDClient {
     }
 
     // MARK: - Private
+
+    /// The revision to go on with.
+    private nonisolated static func revision(after told: Int64) -> Int64 {
+        told == .max ? told : told + 1
+    }
 
     private nonisolated func askMeta<Request: MetaRequest, Response: MetaResponse>(
         _ method: RPCMethod<Request, Response>, _ request: Request, deadline: Deadline

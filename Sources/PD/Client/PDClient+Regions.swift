@@ -45,9 +45,9 @@ extension PDClient {
             .flatMap { RegionDescription($0) }
     }
 
-    /// A region by its id; nil where PD knows none of it.
+    /// A region by its id, with its buckets; nil where PD knows none of it.
     package nonisolated func region(id: UInt64, deadline: Deadline) async throws(PDError) -> RegionDescription? {
-        try await self.region(id: id, options: .init(), deadline: deadline)
+        try await self.region(id: id, options: RegionOptions(needBuckets: true), deadline: deadline)
     }
 
     /// A region by its id; nil where PD knows none of it.

@@ -127,8 +127,10 @@ extension PDClient {
                 ResourceManagerResourceManagerRPC.acquireTokenBuckets, options: CallOptions(metadata: target.metadata)
             ) { try await body(TokenStream(stream: $0, clientID: clientID, keyspaceID: keyspaceID)) }
         } catch let error as RPCError {
-            await self.failed(target, isUnreachable: error.delivery != .answered)
-            if case .fail(let failure) = PDVerdict(error, isCancelled: Task.isCancelled) { throw failure }
+            // First of all whether it was the caller who ended the stream: that is nothing against the leader.
+            let verdict = PDVerdict(error, isCancelled: Task.isCancelled)
+            if case .fail(let failure) = verdict { throw failure }
+            if case .leaderLost = verdict { await self.failed(target, isUnreachable: error.delivery != .answered) }
             throw PDError(.unreachable, "the stream of tokens could not be opened", detail: error.message)
         }
     }

@@ -46,7 +46,11 @@ extension PDClient {
     // MARK: - The stream
 
     /// Opens a stream of timestamps to whoever hands them out, for the length of `body`.
-    nonisolated func withTSOStream(_ body: (any TSOStream) async throws(RPCError) -> Void) async throws(TSOFailure) {
+    ///
+    /// - Parameter number: which of the streams it is; they go to different members where followers may pass them on.
+    nonisolated func withTSOStream(
+        number: Int = 0, _ body: (any TSOStream) async throws(RPCError) -> Void
+    ) async throws(TSOFailure) {
         let deadline = Deadline(after: self.configuration.requestTimeout, from: self.clock.now)
         var failure = TSOFailure()
         var found: PDTarget?
@@ -65,9 +69,16 @@ extension PDClient {
             address = server
             error = await self.withServiceStream(server, group, target, body)
             self.tsoService.withLock { $0.failed(server) }
+        } else if let follower = self.tsoFollower(number, target) {
+            address = follower.address
+            error = await self.withPDStream(
+                target, over: follower.channel, metadata: [PDTarget.forwardedHost: target.url], body)
+            // Another member's turn, the leader's among them.
+            self.tsoShift.add(1, ordering: .relaxed)
         } else {
             address = target.address
-            error = await self.withPDStream(target, body)
+            error = await self.withPDStream(target, over: target.channel, metadata: target.metadata, body)
+            self.tsoShift.add(1, ordering: .relaxed)
             if case .leaderLost = PDVerdict(error, isCancelled: false) {
                 await self.failed(target, isUnreachable: error.delivery != .answered)
             }
@@ -86,13 +97,24 @@ extension PDClient {
     }
 
     private nonisolated func withPDStream(
-        _ target: PDTarget, _ body: (any TSOStream) async throws(RPCError) -> Void
+        _ target: PDTarget, over channel: any RPCChannel, metadata: Metadata,
+        _ body: (any TSOStream) async throws(RPCError) -> Void
     ) async -> RPCError {
         await Self.ending {
-            try await target.channel.withMessages(PdpbPDRPC.tso, options: CallOptions(metadata: target.metadata)) {
-                try await body(PDTSOStream(stream: $0, header: self.header(target.clusterID)))
+            try await channel.withMessages(PdpbPDRPC.tso, options: CallOptions(metadata: metadata)) {
+                try await body(MessageTSOStream(stream: $0, header: self.header(target.clusterID)))
             }
         }
+    }
+
+    /// The follower that a stream goes over; nil where it goes to the leader itself.
+    private nonisolated func tsoFollower(_ number: Int, _ target: PDTarget) -> PDFollower? {
+        guard self.configuration.timestamps.usesFollowers, !target.isForwarded,
+            case .open(_, let followers) = self.published.withLock({ $0 })
+        else { return nil }
+        let shift = self.tsoShift.load(ordering: .relaxed)
+        let member = Int((shift &+ number).magnitude % (followers.count + 1).magnitude)
+        return member == 0 ? nil : followers[member - 1]
     }
 
     private nonisolated func withServiceStream(
@@ -103,7 +125,7 @@ extension PDClient {
         let channel = await self.channel(server)
         return await Self.ending {
             try await channel.withMessages(TsopbTSORPC.tso, options: CallOptions()) {
-                try await body(ServiceTSOStream(stream: $0, header: header))
+                try await body(MessageTSOStream(stream: $0, header: header))
             }
         }
     }
@@ -139,7 +161,7 @@ extension PDClient {
         for server in servers {
             var request = Tsopb_FindGroupByKeyspaceIDRequest()
             request.header = self.serviceHeader(target.clusterID, group: 0)
-            request.keyspaceID = self.configuration.keyspaceID
+            request.keyspaceID = self.keyspaceID
             let options = CallOptions(timeout: deadline.remaining(at: self.clock.now))
             guard
                 let response = try? await self.channel(server).unary(
@@ -148,7 +170,10 @@ extension PDClient {
             let group = TSOServiceTracker.group(
                 id: response.keyspaceGroup.id,
                 members: response.keyspaceGroup.members.map { ($0.address, $0.isPrimary) })
-            if let primary = group.primary { return (primary, group) }
+            if let primary = group.primary {
+                self.tsoService.withLock { $0.found(primary) }
+                return (primary, group)
+            }
         }
         return nil
     }
@@ -156,7 +181,7 @@ extension PDClient {
     private nonisolated func serviceHeader(_ clusterID: UInt64, group: UInt32) -> Tsopb_RequestHeader {
         var header = Tsopb_RequestHeader()
         header.clusterID = clusterID
-        header.keyspaceID = self.configuration.keyspaceID
+        header.keyspaceID = self.keyspaceID
         header.keyspaceGroupID = group
         return header
     }

@@ -42,6 +42,9 @@ package actor PDClient {
     nonisolated let sendHTTP: HTTPSender?
     /// What stands in for PD where a service of its own hands out timestamps.
     nonisolated let tsoService = Mutex(TSOServiceTracker())
+    /// By how much streams of timestamps have moved on among the members, since streams broke.
+    nonisolated let tsoShift = Atomic<Int>(0)
+    private nonisolated let keyspaceValue: Atomic<UInt32>
     /// Timestamps, fresh and not so fresh.
     package nonisolated let oracle: PDOracle
     /// Lets the oracle, which is made first, reach the client.
@@ -60,6 +63,7 @@ package actor PDClient {
     ) {
         self.tracker = MemberTracker(endpoints: endpoints)
         self.configuration = configuration
+        self.keyspaceValue = Atomic(configuration.keyspaceID)
         self.makeChannel = makeChannel
         self.sendHTTP = http
         self.clock = clock
@@ -70,9 +74,20 @@ package actor PDClient {
         self.tsoSource = TSOClientSource()
         self.oracle = PDOracle(
             source: self.tsoSource, updateInterval: configuration.lowResolutionInterval,
-            configuration: TSOConfiguration(requestTimeout: configuration.requestTimeout), clock: clock,
+            configuration: configuration.timestamps, clock: clock,
             random: random, executor: executor)
         self.tsoSource.attach(self)
+    }
+
+    /// Whether followers answer for regions, in turn with the leader.
+    package nonisolated var asksFollowers: Bool { self.configuration.followerHandling }
+
+    /// The keyspace whose timestamps are asked for, where a service apart from PD hands them out.
+    nonisolated var keyspaceID: UInt32 { self.keyspaceValue.load(ordering: .relaxed) }
+
+    /// Sets that keyspace, for streams that are opened from now on.
+    package nonisolated func useKeyspace(_ id: UInt32) {
+        self.keyspaceValue.store(id, ordering: .relaxed)
     }
 
     /// The id of the cluster; nil until a member answered.
@@ -121,7 +136,8 @@ package actor PDClient {
         let deadline = Deadline(after: self.configuration.requestTimeout, from: self.clock.now)
         // Where nobody answers, what is known stays, until a call needs more.
         _ = try? await self.discover(deadline: deadline, isForced: true)
-        let needed = self.tracker.addresses
+        // A stream of timestamps may be open to servers that are no members.
+        let needed = self.tracker.addresses.union(self.tsoService.withLock { $0.addresses })
         let gone = self.channels.filter { !needed.contains($0.key) }
         for address in gone.keys { self.channels[address] = nil }
         await withDiscardingTaskGroup { group in

@@ -21,12 +21,15 @@ package struct PDConfiguration: Sendable {
     package var lowResolutionInterval: Duration
     /// The keyspace whose timestamps are asked for, where a service apart from PD hands them out; default 0.
     package var keyspaceID: UInt32
+    /// How timestamps are asked for.
+    package var timestamps: TSOConfiguration
 
     package init(
         requestTimeout: Duration = .seconds(3), memberRefreshInterval: Duration = .seconds(60),
         forwarding: Bool = false, probeInterval: Duration = .seconds(1), followerHandling: Bool = false,
         callerID: String = "tikv-swift", circuitBreaker: CircuitBreaker.Configuration = .init(),
-        lowResolutionInterval: Duration = .seconds(2), keyspaceID: UInt32 = 0
+        lowResolutionInterval: Duration = .seconds(2), keyspaceID: UInt32 = 0,
+        timestamps: TSOConfiguration? = nil
     ) {
         self.requestTimeout = requestTimeout
         self.memberRefreshInterval = memberRefreshInterval
@@ -37,5 +40,6 @@ package struct PDConfiguration: Sendable {
         self.circuitBreaker = circuitBreaker
         self.lowResolutionInterval = lowResolutionInterval
         self.keyspaceID = keyspaceID
+        self.timestamps = timestamps ?? TSOConfiguration(requestTimeout: requestTimeout)
     }
 }

@@ -20,6 +20,9 @@ package struct KeyspaceDescription: Sendable, Hashable {
     package var state: State
     package var config: [String: String]
 
+    /// Whether its garbage is collected apart from that of other keyspaces.
+    package var hasOwnGC: Bool { self.config["gc_management_type"] == "keyspace_level" }
+
     package init(
         id: UInt32, name: String, state: State = .enabled, config: [String: String] = [:],
         namespaceID: UInt32? = nil

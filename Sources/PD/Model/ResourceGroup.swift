@@ -1,7 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-import TiKVProto
+package import TiKVProto
 
 /// A share of the cluster's capacity, in request units a second, for those who name it in their requests.
 package struct ResourceGroup: Sendable, Hashable {
@@ -81,6 +81,12 @@ package struct TokenGrant: Sendable, Hashable {
     package var tokens: ResourceGroup.Bucket
     /// The time over which they are to be spent; zero is at once.
     package var trickleTime: Duration
+
+    package init(group: String, tokens: ResourceGroup.Bucket, trickleTime: Duration) {
+        self.group = group
+        self.tokens = tokens
+        self.trickleTime = trickleTime
+    }
 }
 
 extension ResourceGroup {
@@ -124,7 +130,7 @@ extension Consumption {
             readRequests: consumption.kvReadRpcCount, writeRequests: consumption.kvWriteRpcCount)
     }
 
-    var proto: ResourceManager_Consumption {
+    package var proto: ResourceManager_Consumption {
         var consumption = ResourceManager_Consumption()
         consumption.rRU = self.readUnits
         consumption.wRU = self.writeUnits

@@ -4,7 +4,7 @@
 internal import Synchronization
 
 /// Something that one task waits for and others tell it: raised before it is waited for, it is not lost.
-final class Signal: Sendable {
+package final class Signal: Sendable {
     private struct State {
         var isRaised = false
         var waiter: CheckedContinuation<Bool, Never>?
@@ -12,7 +12,9 @@ final class Signal: Sendable {
 
     private let state = Mutex(State())
 
-    func raise() {
+    package init() {}
+
+    package func raise() {
         let waiter = self.state.withLock { state in
             guard let waiter = state.waiter.take() else {
                 state.isRaised = true
@@ -24,7 +26,7 @@ final class Signal: Sendable {
     }
 
     /// Returns true once the signal was raised, and lowers it; nil when the task is cancelled.
-    func wait() async -> Bool? {
+    package func wait() async -> Bool? {
         let isRaised = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let early: Bool? = self.state.withLock { state in

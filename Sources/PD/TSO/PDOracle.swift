@@ -23,7 +23,9 @@ package actor PDOracle {
 
     private struct Validation: Hashable {}
 
-    private nonisolated let batcher: TSOBatcher
+    /// One for each stream.
+    private nonisolated let batchers: [TSOBatcher]
+    private nonisolated let turn = Atomic<Int>(0)
     private nonisolated let clock: any TimeSource
     private nonisolated let cache: Cache
     private nonisolated let freshness: Mutex<Freshness>
@@ -41,15 +43,19 @@ package actor PDOracle {
         let now = clock.now
         let cache = Cache(now)
         let changed = Signal()
-        self.batcher = TSOBatcher(
-            source: source, configuration: configuration, clock: clock, random: random, executor: executor
-        ) { timestamp in
-            let now = clock.now
-            let isFirst = cache.state.withLock { cache in
-                defer { cache.received(timestamp, at: now) }
-                return cache.last == nil
+        let floor = TSOFloor()
+        self.batchers = (0..<max(1, configuration.streams)).map { number in
+            TSOBatcher(
+                source: source, number: number, floor: floor, configuration: configuration, clock: clock,
+                random: random, executor: executor
+            ) { timestamp in
+                let now = clock.now
+                let isFirst = cache.state.withLock { cache in
+                    defer { cache.received(timestamp, at: now) }
+                    return cache.last == nil
+                }
+                if isFirst { changed.raise() }
             }
-            if isFirst { changed.raise() }
         }
         self.cache = cache
         self.changed = changed
@@ -64,7 +70,7 @@ package actor PDOracle {
     /// Serves those who ask for timestamps and keeps the low-resolution one fresh, until the task is cancelled.
     package func run() async {
         await withDiscardingTaskGroup { group in
-            group.addTask { await self.batcher.run() }
+            for batcher in self.batchers { group.addTask { await batcher.run() } }
             group.addTask { await self.keepFresh() }
         }
     }
@@ -73,7 +79,9 @@ package actor PDOracle {
 
     /// A timestamp above all that PD has handed out before this call. Needs `run()`; until then it waits.
     package nonisolated func timestamp(deadline: Deadline) async throws(PDError) -> Timestamp {
-        try await self.batcher.timestamp(deadline: deadline)
+        guard self.batchers.count > 1 else { return try await self.batchers[0].timestamp(deadline: deadline) }
+        let turn = self.turn.add(1, ordering: .relaxed).newValue.magnitude % self.batchers.count.magnitude
+        return try await self.batchers[Int(turn)].timestamp(deadline: deadline)
     }
 
     /// The highest timestamp seen: at most about `updateInterval` old once a first one was fetched, before that nil.
@@ -98,8 +106,9 @@ package actor PDOracle {
         return timeToLive - last.duration(since: lock)
     }
 
-    /// Whether a lock may be taken for abandoned. It is always right when it says yes, and may say no for a while longer
-    /// than it must.
+    /// Whether a lock may be taken for abandoned, as the low-resolution timestamp has it: it may say no for a while longer
+    /// than it must. It says yes as well where no timestamp was seen yet, since then nothing is known; stores decide by
+    /// the timestamp that they are sent with the question.
     package nonisolated func isExpired(lock: Timestamp, timeToLive: Duration) -> Bool {
         guard let last = self.lowResolutionTimestamp else { return true }
         return last.duration(since: lock) >= timeToLive

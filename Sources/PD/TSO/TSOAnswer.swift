@@ -36,4 +36,6 @@ struct TSOLimits: Sendable {
     var requests = 16
     /// Callers that make one more request worth its cost when the eager ones are under way.
     var worthwhile = 64
+    /// Callers for whom a request is sent without a wait for more, where there is one.
+    var enough = 8
 }

@@ -30,7 +30,12 @@ package actor TSOBatcher {
     private nonisolated let state: Mutex<State>
     private nonisolated let newDeadline = Signal()
     private nonisolated let lastID = Atomic<UInt64>(0)
+    /// Whether deadlines are watched.
+    private nonisolated let isRunning = Atomic(false)
     private nonisolated let source: any TSOSource
+    /// Which stream this is for, where there are several, and what all of them have brought.
+    private nonisolated let number: Int
+    private nonisolated let floor: TSOFloor
     private nonisolated let configuration: TSOConfiguration
     private nonisolated let clock: any TimeSource
     private nonisolated let random: @Sendable () -> Double
@@ -40,12 +45,15 @@ package actor TSOBatcher {
 
     /// - Parameter executor: where sending and receiving run; best the event loop of the connections to PD.
     init(
-        source: any TSOSource, configuration: TSOConfiguration = .init(), clock: any TimeSource,
+        source: any TSOSource, number: Int = 0, floor: TSOFloor = TSOFloor(), configuration: TSOConfiguration = .init(),
+        clock: any TimeSource,
         random: @escaping @Sendable () -> Double, executor: (any TaskExecutor)? = nil,
         onAnswer: @escaping @Sendable (Timestamp) -> Void = { _ in }
     ) {
         self.state = Mutex(State(queue: TSOQueue(limits: configuration.limits)))
         self.source = source
+        self.number = number
+        self.floor = floor
         self.configuration = configuration
         self.clock = clock
         self.random = random
@@ -53,20 +61,33 @@ package actor TSOBatcher {
         self.onAnswer = onAnswer
     }
 
+    /// How many callers wait for a request of theirs to be sent.
+    nonisolated var waiting: Int { self.state.withLock { $0.queue.pendingCount } }
+
     // MARK: - Callers
 
     /// A timestamp above all that PD has handed out before this call.
     ///
     /// Needs `run()`; until then it waits. Cancelling the caller's task ends this call alone.
     package nonisolated func timestamp(deadline: Deadline) async throws(PDError) -> Timestamp {
+        if self.isRunning.load(ordering: .acquiring) { return try await self.request(deadline).get() }
+        // Nobody watches the deadlines yet.
+        let result = await self.clock.run(before: deadline) { await self.request(deadline) }
+        if case .failure(let error) = result, error.code == .cancelled, !Task.isCancelled {
+            throw self.state.withLock { $0.attempts }.expired()
+        }
+        guard let result else { throw Self.cancelled }
+        return try result.get()
+    }
+
+    private nonisolated func request(_ deadline: Deadline) async -> Result<Timestamp, PDError> {
         let id = self.lastID.add(1, ordering: .relaxed).newValue
-        let result = await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in self.add(waiter, id, deadline) }
         } onCancel: {
             let waiter = self.state.withLock { $0.queue.cancel(id) }
             waiter?.resume(returning: .failure(Self.cancelled))
         }
-        return try result.get()
     }
 
     private nonisolated func add(_ waiter: Waiter, _ id: UInt64, _ deadline: Deadline) {
@@ -99,6 +120,7 @@ package actor TSOBatcher {
 
     /// Works until the task is cancelled; then callers fail.
     package func run() async {
+        self.isRunning.store(true, ordering: .releasing)
         await withDiscardingTaskGroup { group in
             group.addTask { await self.watchDeadlines() }
             group.addTask(executorPreference: self.executor) { await self.serve() }
@@ -115,7 +137,9 @@ package actor TSOBatcher {
         while await self.waitForCallers(where: { !$0.isEmpty }) {
             let failure: TSOFailure
             do throws(TSOFailure) {
-                try await self.source.withTSOStream { stream throws(RPCError) in try await self.serve(stream) }
+                try await self.source.withTSOStream(number: self.number) { stream throws(RPCError) in
+                    try await self.serve(stream)
+                }
                 failure = TSOFailure()
             } catch {
                 failure = error
@@ -154,7 +178,10 @@ package actor TSOBatcher {
 
     private nonisolated func send(on stream: any TSOStream) async -> RPCError? {
         while true {
-            let count = self.state.withLock { $0.queue.takeRequest(at: self.clock.now) }
+            await self.waitForMore()
+            let now = self.clock.now
+            let floor = self.floor.last
+            let count = self.state.withLock { $0.queue.takeRequest(at: now, floor: floor) }
             if let count {
                 do throws(RPCError) {
                     try await stream.send(count: count)
@@ -196,12 +223,20 @@ package actor TSOBatcher {
             }
             return (given, state.queue.last, state.queue.isReady ? state.sender.take() : nil)
         }
+        self.floor.received(last)
         self.onAnswer(last)
         sender?.resume(returning: true)
         for (waiter, timestamp) in given { waiter.resume(returning: .success(timestamp)) }
     }
 
     // MARK: - Waiting
+
+    /// Lets a few callers wait a moment for others, where that is wanted.
+    private nonisolated func waitForMore() async {
+        guard self.configuration.maximumWait > .zero, self.state.withLock({ $0.queue.isWorthAWait }) else { return }
+        // Cut short by cancellation, which ends the stream.
+        try? await self.clock.sleep(until: self.clock.now.advanced(by: self.configuration.maximumWait))
+    }
 
     /// Waits until callers need something done; false when the task is cancelled.
     private nonisolated func waitForCallers(where isEnough: (TSOQueue<Waiter>) -> Bool) async -> Bool {

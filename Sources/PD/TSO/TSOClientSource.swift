@@ -17,9 +17,15 @@ final class TSOClientSource: TSOSource {
     }
 
     func withTSOStream(_ body: (any TSOStream) async throws(RPCError) -> Void) async throws(TSOFailure) {
+        try await self.withTSOStream(number: 0, body)
+    }
+
+    func withTSOStream(
+        number: Int, _ body: (any TSOStream) async throws(RPCError) -> Void
+    ) async throws(TSOFailure) {
         guard let client = self.reference.withLock({ $0.client }) else {
             throw TSOFailure(error: PDError(.closed, "the client is closed"))
         }
-        try await client.withTSOStream(body)
+        try await client.withTSOStream(number: number, body)
     }
 }

@@ -20,7 +20,15 @@ struct TSOQueue<Waiter> {
     private struct Batch {
         var entries: [Entry]
         var sent: ContinuousClock.Instant
+        /// The highest timestamp handed out by then, on this stream or another.
+        var floor: Timestamp
     }
+
+    /// The first logical part that is none.
+    private static var logicalLimit: Int64 { 1 << Int64(Timestamp.logicalBits) }
+    /// The first physical part that would make a timestamp too large for a signed number of 64 bits, which all of them
+    /// fit in.
+    private static var physicalLimit: Int64 { 1 << Int64(63 - Timestamp.logicalBits) }
 
     private let limits: TSOLimits
     private var pending: Deque<Entry> = []
@@ -48,6 +56,9 @@ struct TSOQueue<Waiter> {
         if requests < self.limits.eagerRequests { return true }
         return requests < self.limits.requests && self.pending.count >= self.limits.worthwhile
     }
+
+    /// Whether so few callers wait that a moment more may bring others.
+    var isWorthAWait: Bool { self.isReady && self.pending.count < self.limits.enough }
 
     // MARK: - Callers
 
@@ -92,7 +103,9 @@ struct TSOQueue<Waiter> {
     // MARK: - Requests
 
     /// What the next request has to ask for; nil where none is to be sent.
-    mutating func takeRequest(at now: ContinuousClock.Instant) -> UInt32? {
+    ///
+    /// - Parameter floor: the highest timestamp that other streams have brought so far.
+    mutating func takeRequest(at now: ContinuousClock.Instant, floor: Timestamp = .zero) -> UInt32? {
         guard self.isReady else { return nil }
         let count = min(self.pending.count, self.limits.batchSize)
         let batch: [Entry]
@@ -103,21 +116,23 @@ struct TSOQueue<Waiter> {
             batch = Array(self.pending.prefix(count))
             self.pending.removeFirst(count)
         }
-        self.inFlight.append(Batch(entries: batch, sent: now))
+        self.inFlight.append(Batch(entries: batch, sent: now, floor: floor))
         return UInt32(clamping: count)
     }
 
     /// Deals the answer to the oldest request out to its callers.
     mutating func answer(_ answer: TSOAnswer) throws(TSOViolation) -> [(waiter: Waiter, timestamp: Timestamp)] {
         guard let batch = self.inFlight.first, batch.entries.count == Int(answer.count), answer.count > 0,
-            answer.physical >= 0, answer.logical >= 0, answer.suffixBits < UInt32(Timestamp.logicalBits)
+            (0..<Self.physicalLimit).contains(answer.physical), (0..<Self.logicalLimit).contains(answer.logical),
+            answer.suffixBits < UInt32(Timestamp.logicalBits)
         else { throw .mismatch }
         let step = UInt64(1) << UInt64(answer.suffixBits)
         let last = Timestamp(physical: UInt64(answer.physical), logical: UInt64(answer.logical))
         let span = UInt64(answer.count - 1) * step
         guard UInt64(answer.logical) >= span else { throw .mismatch }
         let first = Timestamp(rawValue: last.rawValue - span)
-        guard first > self.last else { throw .fallback(last: self.last, first: first) }
+        let highest = max(self.last, batch.floor)
+        guard first > highest else { throw .fallback(last: highest, first: first) }
         self.inFlight.removeFirst()
         self.last = last
         var given: [(waiter: Waiter, timestamp: Timestamp)] = []
@@ -125,7 +140,7 @@ struct TSOQueue<Waiter> {
         var next = first.rawValue
         for entry in batch.entries {
             if let waiter = entry.waiter { given.append((waiter, Timestamp(rawValue: next))) }
-            next += step
+            next &+= step
         }
         return given
     }

@@ -13,6 +13,8 @@ struct TSOServiceTracker: Sendable {
     }
 
     private(set) var servers: [PeerAddress] = []
+    /// The one that was found last, which need not be among those that PD names.
+    private var primary: PeerAddress?
     private var suspect: PeerAddress?
 
     /// Whom to ask for the group, the one that failed last at the end.
@@ -26,8 +28,20 @@ struct TSOServiceTracker: Sendable {
         self.servers = isIndependent ? urls.compactMap { PeerAddress($0) } : []
     }
 
+    /// Every address that is of use.
+    var addresses: Set<PeerAddress> {
+        guard !self.servers.isEmpty else { return [] }
+        return Set(self.servers).union(self.primary.map { [$0] } ?? [])
+    }
+
     mutating func failed(_ address: PeerAddress) {
         self.suspect = address
+        if self.primary == address { self.primary = nil }
+    }
+
+    /// Timestamps are about to be asked of this one.
+    mutating func found(_ address: PeerAddress) {
+        self.primary = address
     }
 
     /// Reads an answer about the group of a keyspace: each member's address, and whether it is the primary.

@@ -1,6 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+internal import SwiftProtobuf
+internal import Synchronization
 import TiKVProto
 import TiKVTransport
 
@@ -12,13 +14,13 @@ protocol TSOStream: Sendable {
     func next() async throws(RPCError) -> TSOAnswer?
 }
 
-/// PD's own.
-struct PDTSOStream: TSOStream {
-    let stream: any MessageStream<Pdpb_TsoRequest, Pdpb_TsoResponse>
-    let header: Pdpb_RequestHeader
+/// Such a stream in the messages of whoever serves it.
+struct MessageTSOStream<Request: TSORequest, Response: TSOResponse>: TSOStream {
+    let stream: any MessageStream<Request, Response>
+    let header: Request.Header
 
     func send(count: UInt32) async throws(RPCError) {
-        var request = Pdpb_TsoRequest()
+        var request = Request()
         request.header = self.header
         request.count = count
         try await self.stream.send(request)
@@ -26,35 +28,42 @@ struct PDTSOStream: TSOStream {
 
     func next() async throws(RPCError) -> TSOAnswer? {
         guard let response = try await self.stream.next() else { return nil }
-        if response.header.hasError, response.header.error.type != .ok {
-            throw RPCError(.unknown, response.header.error.message, delivery: .answered)
-        }
+        if let message = response.refusal { throw RPCError(.unknown, message, delivery: .answered) }
         return TSOAnswer(
             physical: response.timestamp.physical, logical: response.timestamp.logical, count: response.count,
             suffixBits: response.timestamp.suffixBits)
     }
 }
 
-/// That of a server which does nothing but timestamps.
-struct ServiceTSOStream: TSOStream {
-    let stream: any MessageStream<Tsopb_TsoRequest, Tsopb_TsoResponse>
-    let header: Tsopb_RequestHeader
+/// Asks for so many timestamps.
+protocol TSORequest: Message {
+    associatedtype Header: Sendable
 
-    func send(count: UInt32) async throws(RPCError) {
-        var request = Tsopb_TsoRequest()
-        request.header = self.header
-        request.count = count
-        try await self.stream.send(request)
+    var header: Header { get set }
+    var count: UInt32 { get set }
+}
+
+/// So many timestamps, or why there are none.
+protocol TSOResponse: Message {
+    var count: UInt32 { get }
+    /// The last of them.
+    var timestamp: Pdpb_Timestamp { get }
+    /// Why there are none; nil where there are.
+    var refusal: String? { get }
+}
+
+extension Pdpb_TsoRequest: TSORequest {}
+extension Tsopb_TsoRequest: TSORequest {}
+
+extension Pdpb_TsoResponse: TSOResponse {
+    var refusal: String? {
+        self.header.hasError && self.header.error.type != .ok ? self.header.error.message : nil
     }
+}
 
-    func next() async throws(RPCError) -> TSOAnswer? {
-        guard let response = try await self.stream.next() else { return nil }
-        if response.header.hasError, response.header.error.type != .ok {
-            throw RPCError(.unknown, response.header.error.message, delivery: .answered)
-        }
-        return TSOAnswer(
-            physical: response.timestamp.physical, logical: response.timestamp.logical, count: response.count,
-            suffixBits: response.timestamp.suffixBits)
+extension Tsopb_TsoResponse: TSOResponse {
+    var refusal: String? {
+        self.header.hasError && self.header.error.type != .ok ? self.header.error.message : nil
     }
 }
 
@@ -62,6 +71,32 @@ struct ServiceTSOStream: TSOStream {
 protocol TSOSource: Sendable {
     /// Runs `body` with a stream; returns, or throws what ended it, when `body` has.
     func withTSOStream(_ body: (any TSOStream) async throws(RPCError) -> Void) async throws(TSOFailure)
+
+    /// The same where there are several streams.
+    ///
+    /// - Parameter number: which of them, of which the first is 0.
+    func withTSOStream(
+        number: Int, _ body: (any TSOStream) async throws(RPCError) -> Void
+    ) async throws(TSOFailure)
+}
+
+extension TSOSource {
+    func withTSOStream(
+        number: Int, _ body: (any TSOStream) async throws(RPCError) -> Void
+    ) async throws(TSOFailure) {
+        try await self.withTSOStream(body)
+    }
+}
+
+/// The highest timestamp that any of several streams has brought.
+final class TSOFloor: Sendable {
+    private let value = Atomic<UInt64>(0)
+
+    var last: Timestamp { Timestamp(rawValue: self.value.load(ordering: .acquiring)) }
+
+    func received(_ timestamp: Timestamp) {
+        self.value.max(timestamp.rawValue, ordering: .acquiringAndReleasing)
+    }
 }
 
 /// Why there is no stream, or no longer.

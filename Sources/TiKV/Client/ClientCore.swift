@@ -18,6 +18,8 @@ final class ClientCore: Sendable {
     /// Executors of the event loops that the connections are on, for tasks of the application.
     let executors: EventLoopExecutors
     private let background = BackgroundWork()
+    /// Nil where requests do not wait for their resource groups' tokens.
+    private let resources: ResourceController?
     private let clock: any TimeSource
 
     /// - Parameter mode: what kind of data the client is for.
@@ -52,7 +54,7 @@ final class ClientCore: Sendable {
         // One loop for all connections to PD: what asks for timestamps runs there, next to its stream.
         let loopOfPD = group.next()
         self.pd = PDClient(
-            endpoints: endpoints, configuration: PDConfiguration(requestTimeout: configuration.pd.requestTimeout),
+            endpoints: endpoints, configuration: configuration.pd.forClient,
             clock: clock, random: random, logger: logger, executor: EventLoopTaskExecutor(loopOfPD),
             http: { request, address, timeout throws(RPCError) in
                 try await http.send(request, to: address, timeout: timeout)
@@ -81,6 +83,7 @@ final class ClientCore: Sendable {
             mode, apiVersion: configuration.apiVersion, keyspace: configuration.keyspace, clock: clock
         ) { [pd = self.pd] name, deadline throws(PDError) in
             guard let found = try await pd.keyspace(named: name, deadline: deadline) else { return nil }
+            pd.useKeyspace(found.id)
             return KeyspaceEntry(
                 id: found.id, name: name, isEnabled: found.state == .enabled, isOfV3: found.namespaceID != nil)
         }
@@ -92,10 +95,18 @@ final class ClientCore: Sendable {
             configuration: configuration.regionCache, maximumKeySize: configuration.raw.maximumKeySize, base: base,
             clock: clock, random: random, logger: logger,
             refresh: { [background] id in background.add(.refreshBuckets(id)) })
+        if configuration.resourceControl.isEnabled {
+            self.resources = ResourceController(
+                source: self.pd, maximumWait: configuration.resourceControl.maximumWait,
+                clientID: .random(in: 1 ... .max), clock: clock, logger: logger)
+        } else {
+            self.resources = nil
+        }
         self.sender = RegionRequestSender(
             cache: cache, stores: self.stores, lifecycle: self.lifecycle, codecs: codecs,
             configuration: configuration.routing, clock: clock, random: random,
             interceptors: RPCInterceptorChain(configuration.interceptors), source: configuration.requestSource,
+            resources: ResourceOptions(group: configuration.resourceControl.group, controller: self.resources),
             logger: logger)
     }
 
@@ -112,8 +123,15 @@ final class ClientCore: Sendable {
         return endpoints
     }
 
+    /// Splits regions, and has them spread by PD.
+    func splitter(isRaw: Bool) -> RegionSplitter {
+        RegionSplitter(sender: self.sender, scheduler: self.pd, isRaw: isRaw)
+    }
+
     /// A timestamp above all that PD has handed out.
     func timestamp(deadline: Deadline) async throws(TiKVError) -> UInt64 {
+        // Whose timestamps they are may depend on the keyspace.
+        if self.sender.codecs.known == nil { _ = try await self.sender.codecs.codec(deadline: deadline) }
         do throws(PDError) {
             return try await self.pd.timestamp(deadline: deadline).rawValue
         } catch {
@@ -123,13 +141,16 @@ final class ClientCore: Sendable {
 
     /// Hands work to `run()`, which does it however the caller ends.
     func inBackground(_ work: @escaping @Sendable () async -> Void) {
-        self.background.add(.finish(work))
+        // It uses the resources of whoever made it necessary.
+        guard let scope = ResourceScope.scoped else { return self.background.add(.finish(work)) }
+        self.background.add(.finish { await ResourceScope.$scoped.withValue(scope, operation: work) })
     }
 
     /// Does the background work until the task is cancelled or its service group shuts down; then closes the client.
     func run() async throws(TiKVError) {
         let result = await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.pd.run() }
+            if let resources = self.resources { group.addTask { await resources.run() } }
             // Calls under way may need timestamps until the last of them has ended.
             defer { group.cancelAll() }
             do throws(TiKVError) {

@@ -86,6 +86,10 @@ struct CodecRegionSource: RegionSource {
             let span = try codec.decodeRegionRange(KeySpan(start: region.startKey, end: region.endKey))
             region.startKey = span.start
             region.endKey = span.end
+            if let buckets = region.buckets {
+                // Buckets whose bounds are no keys are none; the region is good all the same.
+                region.buckets?.keys = (try? codec.decodeBucketKeys(buckets.keys)) ?? []
+            }
             return region
         } catch .outsideOfKeyspace {
             return nil

@@ -43,6 +43,9 @@ public struct ClientConfiguration: Sendable {
     /// What requests are made for, where ``withRequestSource(_:operation:)`` says nothing else; default unknown.
     public var requestSource = RequestSource()
 
+    /// Sharing the cluster's capacity among resource groups; off by default.
+    public var resourceControl = ResourceControl()
+
     /// A configuration; what is not named has its default.
     public init(
         requestTimeout: Duration = .seconds(20), shutdownTimeout: Duration = .seconds(5),
@@ -64,17 +67,6 @@ public struct ClientConfiguration: Sendable {
 }
 
 extension ClientConfiguration {
-    /// Talking to PD.
-    public struct PD: Sendable {
-        /// How long one member of PD may take to answer before another is asked; default 3 s.
-        public var requestTimeout: Duration
-
-        /// Settings; what is not named has its default.
-        public init(requestTimeout: Duration = .seconds(3)) {
-            self.requestTimeout = requestTimeout
-        }
-    }
-
     /// What is remembered of where regions are.
     public struct RegionCache: Sendable {
         /// How long a region that nobody asks for is remembered; default 600 s.

@@ -35,6 +35,10 @@ extension TiKVError {
             case commitTimestampLag
             case interrupted
             case commitRefused
+            case gcTooEarly
+            case safePointUnavailable
+            case resourceGroupThrottled
+            case resourceGroupUnavailable
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
@@ -113,6 +117,16 @@ extension TiKVError {
         /// A check that the application has set before the commit threw, which is the ``TiKVError/cause``. Nothing was
         /// committed.
         public static var commitRefused: Code { Code(.commitRefused) }
+        /// A read's timestamp is from before the point up to which old versions were collected: what it would see may be
+        /// gone. See ``Snapshot``.
+        public static var gcTooEarly: Code { Code(.gcTooEarly) }
+        /// PD has not said for a while how far garbage collection has come, so that nobody knows whether what a read
+        /// should see is still there.
+        public static var safePointUnavailable: Code { Code(.safePointUnavailable) }
+        /// The resource group has used up its share, and its next tokens would come too late. Nothing was sent.
+        public static var resourceGroupThrottled: Code { Code(.resourceGroupThrottled) }
+        /// PD knows no resource group of this name. Nothing was sent.
+        public static var resourceGroupUnavailable: Code { Code(.resourceGroupUnavailable) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
         /// Nobody called `run()` before the call's time was over.

@@ -99,7 +99,8 @@ public struct TiKVError: Error, Sendable {
         switch self.code {
         case .deadlineExceeded, .pdUnreachable, .regionUnavailable, .storeUnreachable, .serverIsBusy,
             .storeLimitReached, .diskFull, .recoveryInProgress, .writeConflict, .lockWaitTimeout, .keyIsLocked,
-            .transactionRolledBack, .commitTimestampLag:
+            .transactionRolledBack, .commitTimestampLag, .gcTooEarly, .safePointUnavailable,
+            .resourceGroupThrottled:
             return true
         case .deadlock:
             return self.transaction?.deadlock?.isRetryable ?? true

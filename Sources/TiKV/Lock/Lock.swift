@@ -35,6 +35,23 @@ struct Lock: Sendable, Hashable {
         self.sinceLastUpdate = info.durationToLastUpdateMs
     }
 
+    private init(expiring lock: Lock) {
+        self.key = lock.key
+        self.primary = lock.primary
+        self.start = lock.start
+        self.timeToLive = 0
+        self.transactionSize = lock.transactionSize
+        self.isPessimistic = lock.isPessimistic
+        self.forUpdate = lock.forUpdate
+        self.isAsyncCommit = lock.isAsyncCommit
+        self.minimumCommit = lock.minimumCommit
+        self.secondaries = lock.secondaries
+        self.sinceLastUpdate = lock.sinceLastUpdate
+    }
+
+    /// The lock as one whose time is over.
+    var expired: Lock { Lock(expiring: self) }
+
     /// The locks that an answer speaks of: of a shared lock each of those that share it.
     static func all(_ info: Kvrpcpb_LockInfo) -> [Lock] {
         info.sharedLockInfos.isEmpty

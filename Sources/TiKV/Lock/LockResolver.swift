@@ -25,78 +25,120 @@ actor LockResolver {
         var ignored: [UInt64] = []
         /// Transactions whose locks a read may take for committed.
         var readable: [UInt64] = []
+
+        /// Takes note of how one of the locks is passed.
+        mutating func note(_ start: UInt64, _ passage: LockVerdict.Passage) {
+            switch passage {
+            case .ignore: if !self.ignored.contains(start) { self.ignored.append(start) }
+            case .readThrough: if !self.readable.contains(start) { self.readable.append(start) }
+            case .afterCleanup: break
+            case .wait(let milliseconds):
+                let wait = Duration.milliseconds(Int64(clamping: milliseconds))
+                self.wait = min(self.wait ?? wait, wait)
+            }
+        }
     }
 
-    /// Below this many keys in a region, locks are removed by key and not for the whole region.
-    static let liteThreshold: UInt64 = 512
+    /// From this many keys in a region on, as far as the transaction knew, a transaction's locks are removed for the whole
+    /// region at once, and below it key by key; as in client-go (`resolve-lock-lite-threshold`).
+    static let liteThreshold: UInt64 = 16
     /// The time for removing locks in the background.
     static let backgroundTimeout = Duration.seconds(40)
-    /// So much of it goes on at once; what is more is done by whoever met the locks.
+    /// The locks of so many transactions are removed in the background at once; what is more is done by whoever met them.
     static let backgroundLimit = 10_000
 
     private nonisolated let core: ClientCore
+    private nonisolated let limit: Int
+    /// Those who remove the same transaction's locks from the same region share the request.
+    private nonisolated let sweeps: SingleFlight<Sweep, Bool, TiKVError>
     private var cache = TransactionStatusCache()
-    private var backgroundCount = 0
+    /// How many removals go on in the background.
+    private(set) var backgroundCount = 0
 
-    private nonisolated var sender: RegionRequestSender { self.core.sender }
+    nonisolated var sender: RegionRequestSender { self.core.sender }
 
-    init(core: ClientCore) {
+    /// - Parameter backgroundLimit: how many removals may go on in the background at once.
+    init(core: ClientCore, backgroundLimit: Int = LockResolver.backgroundLimit) {
         self.core = core
+        self.limit = backgroundLimit
+        self.sweeps = SingleFlight(
+            clock: core.sender.clock, isShared: { !$0.isCallersOwn && $0.code != .clientClosed })
     }
 
     // MARK: - Resolving
 
+    /// What was asked about a lock: several locks of one transaction have one answer.
+    private struct Question: Hashable {
+        let start: UInt64
+        let primary: [UInt8]
+        let timeToLive: UInt64
+        let isPessimistic: Bool
+
+        init(_ lock: Lock) {
+            self.start = lock.start
+            self.primary = lock.primary
+            self.timeToLive = lock.timeToLive
+            self.isPessimistic = lock.isPessimistic
+        }
+    }
+
+    struct Answer {
+        var status: TransactionStatus
+        /// PD's time in milliseconds; 0 where it does not matter any more.
+        var now: UInt64
+        /// The transaction does not commit asynchronously, whatever its locks say.
+        var isSyncForced = false
+        /// Locks to be removed beside the one that was asked about.
+        var others: [[UInt8]] = []
+    }
+
     /// Does what can be done about locks that were met.
+    ///
+    /// A reader does not wait for locks to be removed, and does not fail where they can't be: what became of their
+    /// transactions is known by then.
     func resolve(
         _ locks: [Lock], for purpose: LockPurpose, deadline: Deadline
     ) async throws(TiKVError) -> Resolution {
         var resolution = Resolution()
-        var lite: [UInt64: (status: TransactionStatus, keys: [[UInt8]])] = [:]
+        var cleanups = LockCleanups(liteThreshold: Self.liteThreshold)
+        var answers: [Question: Answer] = [:]
         for lock in locks {
-            var (status, now) = try await self.status(of: lock, purpose, isSyncForced: false, deadline: deadline)
-            var verdict = LockVerdict(lock, status, purpose, now: now)
-            if verdict.cleanup == .checkSecondaries, case .alive(_, _, let primary?) = status {
-                (status, now) = try await self.outcome(of: lock, primary: primary, purpose, deadline: deadline)
-                verdict = LockVerdict(lock, status, purpose, now: now, isSyncForced: true)
-            }
-            switch verdict.cleanup {
-            case .nothing, .checkSecondaries:
-                break
-            case .rollBackPessimistic:
-                try await self.rollBackPessimistic(lock, deadline: deadline)
-            case .commit, .rollBack:
-                if lock.transactionSize < Self.liteThreshold {
-                    lite[lock.start, default: (status, [])].keys.append(lock.key)
-                } else if purpose.isRead, self.mayGoOnInBackground() {
-                    let final = status
-                    self.inBackground { [self] in
-                        let deadline = self.backgroundDeadline
-                        try? await self.removeAll(lock, final, deadline: deadline)
-                    }
-                } else {
-                    try await self.removeAll(lock, status, deadline: deadline)
-                }
-            }
-            switch verdict.passage {
-            case .ignore: resolution.ignored.append(lock.start)
-            case .readThrough: resolution.readable.append(lock.start)
-            case .afterCleanup: break
-            case .wait(let milliseconds):
-                let wait = Duration.milliseconds(Int64(clamping: milliseconds))
-                resolution.wait = min(resolution.wait ?? wait, wait)
-            }
-        }
-        for (start, work) in lite {
-            if purpose.isRead, self.mayGoOnInBackground() {
-                self.inBackground { [self] in
-                    let deadline = self.backgroundDeadline
-                    try? await self.remove(work.keys, of: start, work.status, deadline: deadline)
-                }
+            let question = Question(lock)
+            let answer: Answer
+            if let known = answers[question] {
+                answer = known
             } else {
-                try await self.remove(work.keys, of: start, work.status, deadline: deadline)
+                answer = try await self.answer(lock, purpose, deadline: deadline)
+                answers[question] = answer
+                if !answer.others.isEmpty { cleanups.add(answer.others, of: lock.start, answer.status) }
+            }
+            let verdict = LockVerdict(
+                lock, answer.status, purpose, now: answer.now, isSyncForced: answer.isSyncForced)
+            cleanups.add(lock, verdict.cleanup, answer.status)
+            resolution.note(lock.start, verdict.passage)
+        }
+        for cleanup in cleanups.all {
+            guard purpose.isRead else {
+                try await self.clean(cleanup, deadline: deadline)
+                continue
+            }
+            if self.mayGoOnInBackground() {
+                self.inBackground { [self] in await self.cleanOrLeave(cleanup, deadline: self.backgroundDeadline) }
+            } else {
+                await self.cleanOrLeave(cleanup, deadline: deadline)
             }
         }
         return resolution
+    }
+
+    private func answer(
+        _ lock: Lock, _ purpose: LockPurpose, deadline: Deadline
+    ) async throws(TiKVError) -> Answer {
+        let (status, now) = try await self.status(of: lock, purpose, isSyncForced: false, deadline: deadline)
+        guard LockVerdict(lock, status, purpose, now: now).cleanup == .checkSecondaries,
+            case .alive(_, _, let primary?) = status
+        else { return Answer(status: status, now: now) }
+        return try await self.outcome(of: lock, primary: primary, purpose, deadline: deadline)
     }
 
     /// What became of a transaction, where it is known already.
@@ -105,7 +147,7 @@ actor LockResolver {
     // MARK: - Status
 
     /// What became of a lock's transaction, and PD's time in milliseconds.
-    private func status(
+    func status(
         of lock: Lock, _ purpose: LockPurpose, isSyncForced: Bool, deadline: Deadline
     ) async throws(TiKVError) -> (TransactionStatus, now: UInt64) {
         if let known = self.cache[lock.start] { return (known, 0) }
@@ -174,96 +216,187 @@ actor LockResolver {
     // MARK: - Asynchronous commits
 
     /// The outcome of a transaction that commits asynchronously and whose locks have expired.
-    private func outcome(
+    func outcome(
         of lock: Lock, primary: Lock, _ purpose: LockPurpose, deadline: Deadline
-    ) async throws(TiKVError) -> (TransactionStatus, now: UInt64) {
+    ) async throws(TiKVError) -> Answer {
+        let check: SecondaryCheck
+        do throws(SecondaryCheckError) {
+            check = try await self.secondaries(of: primary, start: lock.start, deadline: deadline)
+        } catch {
+            switch error {
+            case .request(let error):
+                throw error
+            case .check(.isNotAsync):
+                let (status, now) = try await self.status(of: lock, purpose, isSyncForced: true, deadline: deadline)
+                return Answer(status: status, now: now, isSyncForced: true)
+            case .check(.contradiction):
+                throw TiKVError(
+                    .serverError, "stores contradict each other about the outcome of a transaction",
+                    transaction: TransactionFailure(startTimestamp: lock.start))
+            }
+        }
+        self.cache.insert(check.status, for: lock.start)
+        return Answer(status: check.status, now: 0, isSyncForced: true, others: check.locked + [lock.primary])
+    }
+
+    enum SecondaryCheckError: Error {
+        case request(TiKVError)
+        case check(SecondaryCheck.Failure)
+    }
+
+    /// What the secondary locks of an asynchronous commit say.
+    nonisolated func secondaries(
+        of primary: Lock, start: UInt64, deadline: Deadline
+    ) async throws(SecondaryCheckError) -> SecondaryCheck {
         var answers: [(locks: [Lock], expected: Int, commit: UInt64)] = []
         let sender = self.sender
-        try await sender.scatter(
-            primary.secondaries.sorted { KeyOrder.isLess($0, $1) },
-            timeout: deadline.remaining(at: sender.clock.now), isWrite: false, concurrency: 16,
-            split: { keys, call async throws(TiKVError) in
-                try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: 512) }, &call)
-            },
-            deliver: { keys, region, call async throws(TiKVError) -> (locks: [Lock], expected: Int, commit: UInt64)? in
-                var request = Kvrpcpb_CheckSecondaryLocksRequest()
-                request.keys = keys.map { Data($0) }
-                request.startVersion = lock.start
-                guard
-                    let response = try await sender.deliver(
-                        TikvpbTikvRPC.kvCheckSecondaryLocks, &request, to: region, &call)
-                else { return nil }
-                if response.hasError, case .fail(let error) = KeyErrorReaction(response.error) { throw error }
-                return (response.locks.map { Lock($0) }, keys.count, response.commitTs)
-            },
-            collect: { answers.append($0) })
+        do throws(TiKVError) {
+            try await sender.scatter(
+                primary.secondaries.sorted { KeyOrder.isLess($0, $1) },
+                timeout: deadline.remaining(at: sender.clock.now), isWrite: false, concurrency: 16,
+                split: { keys, call async throws(TiKVError) in
+                    try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: 512) }, &call)
+                },
+                deliver: {
+                    keys, region, call async throws(TiKVError) -> (locks: [Lock], expected: Int, commit: UInt64)? in
+                    var request = Kvrpcpb_CheckSecondaryLocksRequest()
+                    request.keys = keys.map { Data($0) }
+                    request.startVersion = start
+                    guard
+                        let response = try await sender.deliver(
+                            TikvpbTikvRPC.kvCheckSecondaryLocks, &request, to: region, &call)
+                    else { return nil }
+                    if response.hasError { throw Self.failure(response.error, start) }
+                    return (response.locks.map { Lock($0) }, keys.count, response.commitTs)
+                },
+                collect: { answers.append($0) })
+        } catch {
+            throw .request(error)
+        }
         var check = SecondaryCheck(primary: primary)
         do throws(SecondaryCheck.Failure) {
             for answer in answers {
                 try check.received(answer.locks, expected: answer.expected, commit: answer.commit)
             }
         } catch {
-            switch error {
-            case .isNotAsync:
-                return try await self.status(of: lock, purpose, isSyncForced: true, deadline: deadline)
-            case .contradiction:
-                throw TiKVError(
-                    .serverError, "stores contradict each other about the outcome of a transaction",
-                    transaction: TransactionFailure(startTimestamp: lock.start))
-            }
+            throw .check(error)
         }
-        let status = check.status
-        self.cache.insert(status, for: lock.start)
-        try await self.remove(check.locked + [lock.primary], of: lock.start, status, deadline: deadline)
-        return (status, 0)
+        return check
     }
 
     // MARK: - Removing
 
-    /// Removes all locks of a transaction in the region of one of them.
-    private nonisolated func removeAll(
-        _ lock: Lock, _ status: TransactionStatus, deadline: Deadline
+    /// A transaction's locks in one region.
+    private struct Sweep: Hashable, Sendable {
+        let start: UInt64
+        let commit: UInt64
+        let region: UInt64
+        let version: UInt64
+    }
+
+    /// The same for whoever does not need the locks to be gone: who meets them next does this again.
+    private nonisolated func cleanOrLeave(_ cleanup: LockCleanups.Cleanup, deadline: Deadline) async {
+        do throws(TiKVError) {
+            try await self.clean(cleanup, deadline: deadline)
+        } catch {
+            self.sender.logger.debug(
+                "locks of a transaction that has ended are left behind", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private nonisolated func clean(
+        _ cleanup: LockCleanups.Cleanup, deadline: Deadline
     ) async throws(TiKVError) {
-        var request = Self.request(lock.start, status)
-        request.keys = []
-        let response = try await self.sender.send(
-            TikvpbTikvRPC.kvResolveLock, request, key: lock.key,
-            timeout: deadline.remaining(at: self.sender.clock.now), isWrite: false)
-        if response.hasError { throw Self.failure(response.error, lock.start) }
+        switch cleanup.kind {
+        case .keys(let status):
+            try await self.remove(cleanup.keys, of: cleanup.start, status, deadline: deadline)
+        case .regions(let status):
+            try await self.sweep(cleanup.keys, of: cleanup.start, status, deadline: deadline)
+        case .pessimistic(let forUpdate):
+            try await self.rollBackPessimistic(
+                cleanup.keys, of: cleanup.start, forUpdate: forUpdate, deadline: deadline)
+        }
+    }
+
+    /// Removes all locks of a transaction in the regions of some of its keys.
+    private nonisolated func sweep(
+        _ keys: [[UInt8]], of start: UInt64, _ status: TransactionStatus, deadline: Deadline
+    ) async throws(TiKVError) {
+        try await self.scatter(keys, deadline: deadline, count: .max) {
+            [sender, sweeps] keys, region, call async throws(TiKVError) -> Bool in
+            let request = Self.request(start, status)
+            let sweep = Sweep(
+                start: start, commit: request.commitVersion, region: region.id, version: region.epoch.version)
+            let deadline = call.deadline
+            var own = call
+            let isDone = try await sweeps.run(sweep, deadline: deadline) { () async throws(TiKVError) -> Bool in
+                var request = request
+                guard
+                    let response = try await sender.deliver(TikvpbTikvRPC.kvResolveLock, &request, to: region, &own)
+                else { return false }
+                if response.hasError { throw Self.failure(response.error, start) }
+                return true
+            }
+            call = own
+            if let isDone { return isDone }
+            try sender.check(call)
+            throw call.expired()
+        }
     }
 
     /// Removes a transaction's locks on some keys.
     private nonisolated func remove(
         _ keys: [[UInt8]], of start: UInt64, _ status: TransactionStatus, deadline: Deadline
     ) async throws(TiKVError) {
+        try await self.scatter(keys, deadline: deadline) {
+            [sender] keys, region, call async throws(TiKVError) -> Bool in
+            var request = Self.request(start, status)
+            request.keys = keys.map { Data($0) }
+            guard let response = try await sender.deliver(TikvpbTikvRPC.kvResolveLock, &request, to: region, &call)
+            else { return false }
+            if response.hasError { throw Self.failure(response.error, start) }
+            return true
+        }
+    }
+
+    nonisolated func rollBackPessimistic(
+        _ keys: [[UInt8]], of start: UInt64, forUpdate: UInt64, deadline: Deadline
+    ) async throws(TiKVError) {
+        try await self.scatter(keys, deadline: deadline) {
+            [sender] keys, region, call async throws(TiKVError) -> Bool in
+            var request = Kvrpcpb_PessimisticRollbackRequest()
+            request.startVersion = start
+            request.forUpdateTs = forUpdate
+            request.keys = keys.map { Data($0) }
+            guard
+                let response = try await sender.deliver(
+                    TikvpbTikvRPC.kvPessimisticRollback, &request, to: region, &call)
+            else { return false }
+            if let error = response.errors.first { throw Self.failure(error, start) }
+            return true
+        }
+    }
+
+    /// Does something about keys, region by region.
+    ///
+    /// - Parameters:
+    ///   - count: how many keys go into one request.
+    ///   - work: says whether it was done; where not, the keys must be routed anew.
+    private nonisolated func scatter(
+        _ keys: [[UInt8]], deadline: Deadline, count: Int = 512,
+        _ work: @escaping @Sendable ([[UInt8]], CachedRegion, inout RegionCall) async throws(TiKVError) -> Bool
+    ) async throws(TiKVError) {
         let sender = self.sender
         try await sender.scatter(
             Set(keys).sorted { KeyOrder.isLess($0, $1) }, timeout: deadline.remaining(at: sender.clock.now),
             isWrite: false, concurrency: 16,
             split: { keys, call async throws(TiKVError) in
-                try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: 512) }, &call)
+                try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: count) }, &call)
             },
             deliver: { keys, region, call async throws(TiKVError) -> Void? in
-                var request = Self.request(start, status)
-                request.keys = keys.map { Data($0) }
-                guard
-                    let response = try await sender.deliver(TikvpbTikvRPC.kvResolveLock, &request, to: region, &call)
-                else { return nil }
-                if response.hasError { throw Self.failure(response.error, start) }
-                return ()
+                try await work(keys, region, &call) ? () : nil
             },
             collect: { _ in })
-    }
-
-    private nonisolated func rollBackPessimistic(_ lock: Lock, deadline: Deadline) async throws(TiKVError) {
-        var request = Kvrpcpb_PessimisticRollbackRequest()
-        request.startVersion = lock.start
-        request.forUpdateTs = lock.forUpdate == 0 ? .max : lock.forUpdate
-        request.keys = [Data(lock.key)]
-        let response = try await self.sender.send(
-            TikvpbTikvRPC.kvPessimisticRollback, request, key: lock.key,
-            timeout: deadline.remaining(at: self.sender.clock.now), isWrite: false)
-        if let error = response.errors.first { throw Self.failure(error, lock.start) }
     }
 
     private static func request(_ start: UInt64, _ status: TransactionStatus) -> Kvrpcpb_ResolveLockRequest {
@@ -286,7 +419,9 @@ actor LockResolver {
         Deadline(after: Self.backgroundTimeout, from: self.sender.clock.now)
     }
 
-    private func mayGoOnInBackground() -> Bool { self.backgroundCount < Self.backgroundLimit }
+    func mayGoOnInBackground() -> Bool {
+        self.backgroundCount < self.limit && !self.core.lifecycle.isClosed
+    }
 
     private func inBackground(_ work: @escaping @Sendable () async -> Void) {
         self.backgroundCount += 1

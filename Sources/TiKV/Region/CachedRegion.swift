@@ -259,7 +259,9 @@ final class CachedRegion: Sendable {
 
 extension RegionDescription {
     /// Its buckets, where PD told them.
-    var cachedBuckets: RegionBuckets? { nil }
+    var cachedBuckets: RegionBuckets? {
+        self.buckets.map { RegionBuckets(version: $0.version, keys: $0.keys) }
+    }
 }
 
 extension PeerDescription.Role {

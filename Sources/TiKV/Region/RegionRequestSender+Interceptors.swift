@@ -52,6 +52,10 @@ extension RegionRequestSender {
     ) async throws(TiKVError) -> Result<Response, RPCError> {
         var request = request
         var options = options
+        let turn = try await self.beginResources(method.name, &request, call)
+        if let wait = turn?.charge?.wait, wait > .zero {
+            options.timeout = min(options.timeout ?? wait, call.deadline.remaining(at: self.clock.now))
+        }
         let priority = RequestPriority.scoped
         // Written only where it says something, as it would copy the request.
         if priority != .normal { request.context.priority = priority.command }
@@ -60,7 +64,9 @@ extension RegionRequestSender {
         let chain = self.interceptors.adding(RPCInterceptorChain.scoped)
         guard !chain.isEmpty else {
             do throws(RPCError) {
-                return .success(try await store.channel.unary(method, request, options: options))
+                let response: Response = try await store.channel.unary(method, request, options: options)
+                if let turn { self.endResources(turn, response) }
+                return .success(response)
             } catch {
                 return .failure(error)
             }
@@ -89,7 +95,9 @@ extension RegionRequestSender {
             }
         }
         do {
-            return .success(try await next(rpc))
+            let response = try await next(rpc)
+            if let turn { self.endResources(turn, response) }
+            return .success(response)
         } catch let failure as RPCFailure {
             if sending.hadEffect.load(ordering: .relaxed) { call.isOutcomeUnknown = true }
             return .failure(failure.error)

@@ -30,14 +30,18 @@ final class RegionRequestSender: Sendable {
     let leaderLabel: String
     /// Requests under way that others wait for who would send the same.
     let collapsing: SingleFlight<CollapseKey, any Sendable, CollapseFailure>
+    /// Whose share of the cluster requests use.
+    let resources: ResourceOptions
 
     init(
         cache: RegionCache, stores: StoreConnections, lifecycle: ClientLifecycle, codecs: CodecSource,
         configuration: ClientConfiguration.Routing = .init(), clock: any TimeSource,
         random: @escaping @Sendable () -> Double, choice: (@Sendable () -> Double)? = nil,
-        interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(), logger: Logger
+        interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(),
+        resources: ResourceOptions = .init(), logger: Logger
     ) {
         self.collapsing = SingleFlight(clock: clock, isShared: \.isShared)
+        self.resources = resources
         self.interceptors = interceptors
         self.source = source.label
         self.leaderLabel = RequestSource.label(source.label, replica: "leader", retryOf: nil)

@@ -23,19 +23,20 @@ protocol RegionSource: Sendable {
 }
 
 extension PDClient: RegionSource {
-    nonisolated var hasFollowers: Bool { false }
+    nonisolated var hasFollowers: Bool { self.asksFollowers }
 
     nonisolated func region(
         for key: [UInt8], fromLeader: Bool, deadline: Deadline
     ) async throws(PDError) -> RegionDescription? {
-        try await self.region(for: key, options: RegionOptions(allowFollower: !fromLeader), deadline: deadline)
+        try await self.region(
+            for: key, options: RegionOptions(needBuckets: true, allowFollower: !fromLeader), deadline: deadline)
     }
 
     nonisolated func previousRegion(
         for key: [UInt8], fromLeader: Bool, deadline: Deadline
     ) async throws(PDError) -> RegionDescription? {
         try await self.previousRegion(
-            for: key, options: RegionOptions(allowFollower: !fromLeader), deadline: deadline)
+            for: key, options: RegionOptions(needBuckets: true, allowFollower: !fromLeader), deadline: deadline)
     }
 
     func currentClusterID() async -> UInt64? { self.clusterID }

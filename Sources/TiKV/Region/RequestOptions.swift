@@ -32,6 +32,8 @@ struct RequestOptions: Sendable {
     var resourceGroupTag: [UInt8] = []
     /// Whose resources it uses.
     var resourceGroup = ""
+    /// What it is expected to read, by which a resource group pays in advance; 0 where nobody can say.
+    var predictedReadBytes: UInt64 = 0
     /// Before all others of the batch stream from 10 on, and what stores put in place of the group's priority; 0 for neither.
     var overridePriority: UInt64 = 0
     /// Longer than this a store does not work on it.

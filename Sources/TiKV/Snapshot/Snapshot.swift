@@ -2,15 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Synchronization
-import TiKVOrderedMap
 import TiKVPD
-import TiKVProto
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The state of all keys at one moment. Reading it takes no locks and waits for no writer that began later.
 ///
@@ -21,24 +13,31 @@ import Foundation
 /// ```
 ///
 /// Locks of transactions that may have committed before are looked into, and resolved where their transactions have ended;
-/// a read waits for others at most until its own deadline. Cancelling the task ends a read at once.
+/// a read waits for others at most until its own deadline. Cancelling the task ends a read at once. A timestamp that PD has
+/// yet to hand out is refused with ``TiKVError/Code/invalidArgument``, and one from before the point up to which old
+/// versions were collected with ``TiKVError/Code/gcTooEarly``.
 ///
-/// A snapshot of ``Timestamp/latest`` asks PD for no timestamp, which makes reading one key faster; two reads of it may
-/// see different states.
+/// A snapshot of ``Timestamp/latest`` asks PD for no timestamp to read one key, which makes that faster. A read of several
+/// keys, or of a range, does ask, so that it sees one moment; two reads may see different ones.
 public final class Snapshot: Sendable {
-    private struct State {
+    /// A value, and when it was written.
+    public struct Version: Sendable, Hashable {
+        /// The value.
+        public var value: Value
+        /// When the transaction that wrote it was committed.
+        public var commitTimestamp: Timestamp
+    }
+
+    struct State {
         var cache = SnapshotCache()
-        /// Transactions whose locks are not in the way: not committed before this snapshot.
-        var ignored: Set<UInt64> = []
-        /// Transactions that are committed before it, whose locks are still there.
-        var readable: Set<UInt64> = []
+        var passed = PassedLocks()
     }
 
     let context: TransactionContext
     /// The moment that is read.
     public let timestamp: Timestamp
     let options: SnapshotOptions
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     init(_ context: TransactionContext, at timestamp: Timestamp, _ options: SnapshotOptions) {
         self.context = context
@@ -46,9 +45,7 @@ public final class Snapshot: Sendable {
         self.options = options
     }
 
-    private var isCached: Bool { self.options.isCached && self.timestamp != .latest }
-
-    /// How many reads of single keys were answered from what was read before.
+    /// How many reads of keys were answered from what was read before.
     public var cacheHits: Int { self.state.withLock { $0.cache.hits } }
 
     /// How many keys are remembered.
@@ -74,6 +71,23 @@ public final class Snapshot: Sendable {
         return try await self.get(key.bytes, deadline: self.context.deadline(timeout)).map { Value($0) }
     }
 
+    /// The value of a key, and when it was written.
+    ///
+    /// Where the lock of a transaction that is committed already is still there, it is waited for until it has been removed:
+    /// the lock does not say when that was.
+    ///
+    /// - Parameters:
+    ///   - key: not empty.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: nil where the key has no value at that moment.
+    /// - Throws: ``TiKVError``, as ``get(_:timeout:)`` does; ``TiKVError/Code/unsupported`` where the store does not say when
+    ///   values were written, as old ones don't.
+    public func version(of key: Key, timeout: Duration? = nil) async throws(TiKVError) -> Version? {
+        try TransactionArguments.check(key)
+        let found = try await self.find(key.bytes, needsCommit: true, deadline: self.context.deadline(timeout))
+        return try found.map { found throws(TiKVError) in try Self.version(found) }
+    }
+
     /// The values of keys.
     ///
     /// - Parameters:
@@ -91,6 +105,34 @@ public final class Snapshot: Sendable {
         return Dictionary(uniqueKeysWithValues: found.map { (Key($0.key), Value($0.value)) })
     }
 
+    /// The values of keys, and when they were written. See ``version(of:timeout:)``.
+    ///
+    /// - Parameters:
+    ///   - keys: none of them empty; one named twice is read once.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: the keys that have a value at that moment, with their values.
+    /// - Throws: ``TiKVError``, as ``batchGet(_:timeout:)`` does; ``TiKVError/Code/unsupported`` where a store does not say
+    ///   when values were written, as old ones don't.
+    public func versions(
+        of keys: some Sequence<Key> & Sendable, timeout: Duration? = nil
+    ) async throws(TiKVError) -> [Key: Version] {
+        let sorted = RawBatch.sorted(keys)
+        for key in sorted { try TransactionArguments.check(Key(key)) }
+        let found = try await self.find(sorted, needsCommit: true, deadline: self.context.deadline(timeout))
+        var versions: [Key: Version] = [:]
+        for (key, found) in found { versions[Key(key)] = try Self.version(found) }
+        return versions
+    }
+
+    private static func version(_ found: SnapshotCache.Found) throws(TiKVError) -> Version {
+        guard found.commit != 0 else {
+            throw TiKVError(.unsupported, "the store did not say when a value was committed")
+        }
+        return Version(value: Value(found.value), commitTimestamp: Timestamp(rawValue: found.commit))
+    }
+
+    // MARK: - Ranges
+
     /// The pairs of a range, in order.
     ///
     /// - Parameters:
@@ -98,219 +140,15 @@ public final class Snapshot: Sendable {
     ///   - limit: how many pairs at most; nil for all of them, 0 for none; less is an error.
     ///   - reversed: from the end of the range to its start.
     ///   - keysOnly: leaves the values empty and unread.
+    ///   - sampleStep: above 1, one pair in so many, beginning anew with each request to a store: a sample to estimate by.
     ///   - timeout: the time for each page; ``ClientConfiguration/requestTimeout`` by default.
     /// - Returns: a sequence that throws ``TiKVError``; an error of the arguments comes with the first pair asked for.
     public func scan(
-        _ range: KeyRange, limit: Int? = nil, reversed: Bool = false, keysOnly: Bool = false, timeout: Duration? = nil
+        _ range: KeyRange, limit: Int? = nil, reversed: Bool = false, keysOnly: Bool = false, sampleStep: Int = 1,
+        timeout: Duration? = nil
     ) -> TransactionScan {
         TransactionScan(
             snapshot: self, transaction: nil, range: range, limit: limit, isReversed: reversed, isKeysOnly: keysOnly,
-            timeout: timeout)
-    }
-
-    // MARK: - Internal
-
-    func get(_ key: [UInt8], deadline: Deadline) async throws(TiKVError) -> [UInt8]? {
-        if self.isCached, let known = self.state.withLock({ $0.cache.value(of: key) }) { return known }
-        var backoff = Backoff()
-        while true {
-            var request = Kvrpcpb_GetRequest()
-            request.key = Data(key)
-            request.version = self.timestamp.rawValue
-            let response = try await self.context.sender.send(
-                TikvpbTikvRPC.kvGet, request, key: key,
-                timeout: deadline.remaining(at: self.context.clock.now), isWrite: false, options: self.requestOptions)
-            if response.hasError {
-                try await self.goOn(after: [response.error], &backoff, deadline: deadline)
-                continue
-            }
-            let value = response.notFound ? nil : [UInt8](response.value)
-            if self.isCached { self.state.withLock { $0.cache.insert(value, for: key) } }
-            return value
-        }
-    }
-
-    /// - Parameter keys: distinct and in order.
-    func batchGet(
-        _ keys: [[UInt8]], deadline: Deadline
-    ) async throws(TiKVError) -> [(key: [UInt8], value: [UInt8])] {
-        var found: [(key: [UInt8], value: [UInt8])] = []
-        var rest = keys
-        if self.isCached {
-            self.state.withLock { state in
-                rest = keys.filter { key in
-                    guard let known = state.cache.value(of: key) else { return true }
-                    if let known { found.append((key, known)) }
-                    return false
-                }
-            }
-        }
-        var backoff = Backoff()
-        while !rest.isEmpty {
-            var locked: [[UInt8]] = []
-            var errors: [Kvrpcpb_KeyError] = []
-            for page in try await self.request(rest, deadline: deadline) {
-                var values: [[UInt8]: [UInt8]] = [:]
-                var lockedHere: Set<[UInt8]> = []
-                if page.response.hasError {
-                    errors.append(page.response.error)
-                    lockedHere.formUnion(page.keys)
-                }
-                for pair in page.response.pairs {
-                    let key = [UInt8](pair.key)
-                    if pair.hasError {
-                        errors.append(pair.error)
-                        // A lock names its key; the pair may not.
-                        lockedHere.insert(key.isEmpty ? [UInt8](pair.error.locked.key) : key)
-                    } else {
-                        values[key] = [UInt8](pair.value)
-                    }
-                }
-                for key in page.keys {
-                    if lockedHere.contains(key) {
-                        locked.append(key)
-                        continue
-                    }
-                    let value = values[key]
-                    if let value { found.append((key, value)) }
-                    if self.isCached { self.state.withLock { $0.cache.insert(value, for: key) } }
-                }
-            }
-            rest = locked.sorted { KeyOrder.isLess($0, $1) }
-            if !errors.isEmpty { try await self.goOn(after: errors, &backoff, deadline: deadline) }
-        }
-        return found
-    }
-
-    private func request(
-        _ keys: [[UInt8]], deadline: Deadline
-    ) async throws(TiKVError) -> [(keys: [[UInt8]], response: Kvrpcpb_BatchGetResponse)] {
-        let sender = self.context.sender
-        let limit = self.context.configuration.batchGetLimit
-        let version = self.timestamp.rawValue
-        var pages: [(keys: [[UInt8]], response: Kvrpcpb_BatchGetResponse)] = []
-        try await sender.scatter(
-            keys, timeout: deadline.remaining(at: self.context.clock.now), isWrite: false,
-            concurrency: self.context.configuration.maximumConcurrency, options: self.requestOptions,
-            split: { keys, call async throws(TiKVError) in
-                try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: limit) }, &call)
-            },
-            deliver: {
-                keys, region, call async throws(TiKVError) -> (keys: [[UInt8]], response: Kvrpcpb_BatchGetResponse)? in
-                var request = Kvrpcpb_BatchGetRequest()
-                request.keys = keys.map { Data($0) }
-                request.version = version
-                guard let response = try await sender.deliver(TikvpbTikvRPC.kvBatchGet, &request, to: region, &call)
-                else { return nil }
-                return (keys, response)
-            },
-            collect: { pages.append($0) })
-        return pages
-    }
-
-    /// Reads the next pairs of a range, which may be none where a region is.
-    func page(
-        _ pager: inout RawScanPager, isKeysOnly: Bool, deadline: Deadline
-    ) async throws(TiKVError) -> [(key: [UInt8], value: [UInt8])] {
-        var backoff = Backoff()
-        while true {
-            var next = pager
-            let response = try await self.scan(&next, isKeysOnly: isKeysOnly, deadline: deadline)
-            var errors = response.pairs.filter(\.hasError).map(\.error)
-            if response.hasError { errors.append(response.error) }
-            guard !errors.isEmpty else {
-                pager = next
-                return response.pairs.map { ([UInt8]($0.key), [UInt8]($0.value)) }
-            }
-            // The page is read again, without the locks or around them.
-            try await self.goOn(after: errors, &backoff, deadline: deadline)
-        }
-    }
-
-    private func scan(
-        _ pager: inout RawScanPager, isKeysOnly: Bool, deadline: Deadline
-    ) async throws(TiKVError) -> Kvrpcpb_ScanResponse {
-        let sender = self.context.sender
-        var call = try await sender.begin(
-            timeout: deadline.remaining(at: self.context.clock.now), isWrite: false, options: self.requestOptions)
-        defer { sender.lifecycle.end() }
-        while true {
-            let region =
-                pager.isReversed
-                ? try await sender.locate(before: pager.end, &call)
-                : try await sender.locate(startOf: KeySpan(start: pager.start, end: pager.end), &call)
-            let page = pager.page(from: region)
-            var request = Kvrpcpb_ScanRequest()
-            request.startKey = Data(page.startKey)
-            request.endKey = Data(page.endKey)
-            request.limit = UInt32(page.limit)
-            request.version = self.timestamp.rawValue
-            request.reverse = pager.isReversed
-            request.keyOnly = isKeysOnly
-            guard let response = try await sender.deliver(TikvpbTikvRPC.kvScan, &request, to: region, &call) else {
-                continue
-            }
-            pager.received(
-                count: response.pairs.count, lastKey: response.pairs.last.map { [UInt8]($0.key) }, page: page,
-                region: region)
-            return response
-        }
-    }
-
-    // MARK: - Locks
-
-    private var requestOptions: RequestOptions {
-        var options = RequestOptions()
-        options.replica.isRead = true
-        options.apply(self.options.priority)
-        options.keepsOutOfCache = self.options.bypassesStoreCache
-        options.resourceGroupTag = self.options.resourceGroupTag
-        self.state.withLock { state in
-            options.resolvedLocks = Array(state.ignored)
-            options.committedLocks = Array(state.readable)
-        }
-        return options
-    }
-
-    /// Does about locks what can be done, and waits where they must be waited for; throws other errors.
-    private func goOn(
-        after errors: [Kvrpcpb_KeyError], _ backoff: inout Backoff, deadline: Deadline
-    ) async throws(TiKVError) {
-        var locks: [Lock] = []
-        for error in errors {
-            switch KeyErrorReaction(error, start: self.timestamp.rawValue) {
-            case .resolve(let found): locks += found
-            case .fail(let error): throw error
-            case .commitLater, .transactionNotFound, .primaryMismatch, .lockNotFound:
-                throw TiKVError(
-                    .serverError, "the store answered a read with an error that reads don't have", detail: "\(error)")
-            }
-        }
-        let resolution = try await self.context.resolver.resolve(
-            locks, for: .read(at: self.timestamp.rawValue), deadline: deadline)
-        let isHelped = self.state.withLock { state in
-            let before = state.ignored.count + state.readable.count
-            state.ignored.formUnion(resolution.ignored)
-            state.readable.formUnion(resolution.readable)
-            return state.ignored.count + state.readable.count > before
-        }
-        // A store that goes on about a lock that should be out of the way is not asked again at once.
-        if resolution.wait == nil, isHelped { return }
-        try await self.context.wait(
-            .txnLockFast, atMost: resolution.wait == .zero ? nil : resolution.wait, &backoff, deadline: deadline,
-            failure: TiKVError(
-                .keyIsLocked, "another transaction's lock was in the way until the deadline",
-                transaction: TransactionFailure(
-                    startTimestamp: self.timestamp.rawValue, key: locks.first.map { Key($0.key) })))
-    }
-}
-
-extension RequestOptions {
-    mutating func apply(_ priority: TransactionOptions.Priority) {
-        switch priority.level {
-        case .low: self.priority = .low
-        case .normal: self.priority = .normal
-        case .high: self.priority = .high
-        }
+            timeout: timeout, sampleStep: sampleStep)
     }
 }

@@ -22,6 +22,8 @@ public struct TransactionScan: AsyncSequence, Sendable {
     let isReversed: Bool
     let isKeysOnly: Bool
     let timeout: Duration?
+    /// One pair in so many.
+    var sampleStep = 1
 
     /// Starts reading at the beginning.
     public func makeAsyncIterator() -> AsyncIterator {
@@ -36,6 +38,8 @@ public struct TransactionScan: AsyncSequence, Sendable {
         private var pairs: [UnionCursor.Pair] = []
         private var position = 0
         private var given = 0
+        /// Which moment is read, once it is known.
+        private var timestamp: UInt64?
         private var isBegun = false
         private var isOver = false
 
@@ -85,6 +89,9 @@ public struct TransactionScan: AsyncSequence, Sendable {
                 if let limit = self.scan.limit, limit < 0 {
                     throw TiKVError(.invalidArgument, "a limit must not be negative")
                 }
+                guard self.scan.sampleStep >= 1 else {
+                    throw TiKVError(.invalidArgument, "a sample takes one pair in 1 or more")
+                }
                 guard self.scan.limit != 0 else { return }
                 if self.pager.isFinished {
                     self.isOver = true
@@ -119,16 +126,26 @@ public struct TransactionScan: AsyncSequence, Sendable {
         }
 
         private mutating func page() async throws(TiKVError) -> [UnionCursor.Pair] {
-            try await self.scan.snapshot.page(
-                &self.pager, isKeysOnly: self.scan.isKeysOnly,
-                deadline: self.scan.snapshot.context.deadline(self.scan.timeout)
+            let snapshot = self.scan.snapshot
+            let deadline = snapshot.context.deadline(self.scan.timeout)
+            let timestamp: UInt64
+            if let known = self.timestamp {
+                timestamp = known
+            } else {
+                // All pages are of one moment.
+                timestamp = try await snapshot.moment(isPoint: false, deadline: deadline)
+                self.timestamp = timestamp
+            }
+            return try await snapshot.page(
+                &self.pager, at: timestamp, isKeysOnly: self.scan.isKeysOnly, sampleStep: self.scan.sampleStep,
+                deadline: deadline
             ).map { UnionCursor.Pair(key: $0.key, value: $0.value) }
         }
     }
 
     /// What a page asks for: no more than is wanted in all, where nothing is merged into it.
     private var pageSize: Int {
-        let size = self.snapshot.context.configuration.scanPageSize
+        let size = self.snapshot.options.scanPageSize ?? self.snapshot.context.configuration.scanPageSize
         guard self.transaction == nil, let limit = self.limit else { return size }
         return Swift.max(1, Swift.min(size, limit))
     }

@@ -164,6 +164,8 @@ extension TransactionClient: Service {
     ///
     /// - Throws: ``TiKVError/Code/clientAlreadyRunning`` or ``TiKVError/Code/clientClosed``.
     public func run() async throws {
+        // Ended when this scope is left.
+        async let _ = self.context.safePoints.run()
         try await self.core.run()
     }
 }

@@ -10,15 +10,35 @@ import TiKVProto
 final class TransactionContext: Sendable {
     let core: ClientCore
     let resolver: LockResolver
+    /// How far garbage collection has come.
+    let safePoints: SafePointWatch
     /// Nil where transactions of this client do not wait for each other before they commit.
     let latches: LatchTable?
     /// Those that keep locks alive.
     let keepers: LockKeepers
 
-    init(core: ClientCore) {
+    /// - Parameter resolver: one of its own by default.
+    init(core: ClientCore, resolver: LockResolver? = nil) {
         self.core = core
-        self.resolver = LockResolver(core: core)
+        self.resolver = resolver ?? LockResolver(core: core)
         self.keepers = LockKeepers(core: core)
+        let loader = SafePointLoader(store: core.pd)
+        let (pd, codecs) = (core.pd, core.sender.codecs)
+        self.safePoints = SafePointWatch(
+            clock: core.sender.clock, logger: core.sender.logger,
+            latest: { pd.oracle.lowResolutionTimestamp?.rawValue }
+        ) { deadline async throws(TiKVError) in
+            let keyspace = try await codecs.codec(deadline: deadline).keyspace
+            do throws(PDError) {
+                return try await loader.load(keyspaceID: keyspace?.id, deadline: deadline) {
+                    () async throws(PDError) in
+                    guard let keyspace else { return false }
+                    return try await pd.keyspace(named: keyspace.name, deadline: deadline)?.hasOwnGC ?? false
+                }
+            } catch {
+                throw TiKVError(error)
+            }
+        }
         self.latches = core.configuration.transaction.usesLocalLatches ? LatchTable() : nil
     }
 
@@ -30,6 +50,11 @@ final class TransactionContext: Sendable {
     /// A deadline from now on.
     func deadline(_ timeout: Duration?) -> Deadline {
         Deadline(after: timeout ?? self.core.configuration.requestTimeout, from: self.clock.now)
+    }
+
+    /// The keyspace of the client; nil without one.
+    func keyspaceID(deadline: Deadline) async throws(TiKVError) -> UInt32? {
+        try await self.sender.codecs.codec(deadline: deadline).keyspace?.id
     }
 
     /// A timestamp above all that PD has handed out.

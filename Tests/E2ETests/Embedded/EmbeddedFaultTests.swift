@@ -139,6 +139,50 @@ import Foundation
         }
     }
 
+    @Test func connectionCutAfterwardsLosesTheAnswerAlone() async throws {
+        try await EmbeddedHarness.with { harness in
+            let context = harness.context(try harness.region("k"))
+            let id = harness.cluster.inject(.cutConnectionAfterwards, into: .init(rpc: "RawPut"))
+            let error = await #expect(throws: RPCError.self) { try await harness.put("k", "v", context) }
+            #expect(error?.code == .unavailable && error?.delivery == .unknown)
+            #expect(try await harness.get("k", context).value == Data("v".utf8))
+            #expect(harness.cluster.count(of: id) == 1)
+        }
+    }
+
+    @Test func lateRequestIsDoneAlthoughItsClientGaveUp() async throws {
+        try await EmbeddedHarness.with { harness in
+            let context = harness.context(try harness.region("k"))
+            #expect(try await harness.get("k", context).notFound)
+            // Far later than the test can take: what ends the wait is that the client gives up.
+            let id = harness.cluster.inject(.delayRequest(.seconds(3_600)), into: .init(rpc: "RawPut"))
+            let error = try await self.abandoned {
+                _ = try await harness.put("k", "v", context)
+            } when: {
+                harness.cluster.count(of: id) == 1 ? try await harness.get("k", context).notFound : false
+            }
+            #expect(error?.code == .cancelled)
+            while try await harness.get("k", context).notFound {}
+        }
+    }
+
+    @Test func lateAnswerIsOfSomethingDoneAtOnce() async throws {
+        try await EmbeddedHarness.with { harness in
+            let context = harness.context(try harness.region("k"))
+            #expect(try await harness.get("k", context).notFound)
+            harness.cluster.inject(.delayAnswer(.seconds(3_600)), into: .init(rpc: "RawPut"))
+            let error = try await self.abandoned {
+                _ = try await harness.put("k", "v", context)
+            } when: {
+                try await harness.get("k", context).value == Data("v".utf8)
+            }
+            #expect(error?.code == .cancelled)
+            // A short one comes.
+            harness.cluster.inject(.delayAnswer(.milliseconds(1)), into: .init(rpc: "RawGet"))
+            #expect(try await harness.get("k", context).value == Data("v".utf8))
+        }
+    }
+
     @Test func statusFromPDAndStores() async throws {
         try await EmbeddedHarness.with { harness in
             let context = harness.context(try harness.region("k"))

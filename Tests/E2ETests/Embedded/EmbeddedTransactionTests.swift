@@ -91,6 +91,29 @@ import Foundation
             })
     }
 
+    /// A prewrite that comes once more when its transaction is committed, and one that does when it was rolled back.
+    @Test func repeatedRequestsComeLater() async throws {
+        try await EmbeddedHarness.with(Self.configuration) { harness in
+            let id = harness.cluster.inject(.repeatLater(afterRequests: 2), into: .init(rpc: "KvPrewrite"))
+            #expect(try await self.prewrite(harness, "a", "1", start: 10).errors.isEmpty)
+            #expect(harness.cluster.lockedKeys == [self.bytes("a")])
+            // Gone without a trace, as no client does it: so what comes now can be seen.
+            harness.cluster.removeLock(of: self.bytes("a"))
+            _ = try await self.get(harness, "b", at: 20)
+            #expect(harness.cluster.lockedKeys.isEmpty)
+            _ = try await self.get(harness, "b", at: 20)
+            #expect(harness.cluster.lockedKeys == [self.bytes("a")])
+            #expect(harness.cluster.count(of: id) == 1)
+            // Where the transaction is committed, the same request does nothing.
+            try await self.commit(harness, "a", start: 10, at: 30)
+            harness.cluster.inject(.repeatLater(afterRequests: 1), into: .init(rpc: "KvPrewrite"))
+            #expect(try await self.prewrite(harness, "c", "2", start: 40).errors.isEmpty)
+            try await self.commit(harness, "c", start: 40, at: 50)
+            _ = try await self.get(harness, "c", at: 60)
+            #expect(harness.cluster.lockedKeys.isEmpty)
+        }
+    }
+
     @Test func whatIsCommittedIsReadAndSeenByTheHandle() async throws {
         try await EmbeddedHarness.with(Self.configuration) { harness in
             _ = try await self.prewrite(harness, "k", "v", start: 10)

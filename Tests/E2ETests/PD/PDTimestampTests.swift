@@ -169,4 +169,26 @@ import TiKVPD
             #expect(try await client.minimumTimestamp(deadline: deadline) > now)
         }
     }
+
+    @Test func severalStreamsGoToAllMembers() async throws {
+        let configuration = PDConfiguration(timestamps: TSOConfiguration(streams: 3, usesFollowers: true))
+        try await PDHarness.with(pd: configuration) { client, cluster in
+            // Followers are known once somebody has asked for the members.
+            _ = try await client.store(id: 1, deadline: PDHarness.deadline())
+            try await self.withTraffic(client) { traffic in
+                await traffic.waitForMore(200)
+                for member in 1...3 {
+                    #expect(cluster.requestCount("Tso", on: .placementDriver(member)) > 0)
+                }
+                let leader = try #require(cluster.pdLeader)
+                try await cluster.stopPDMember(leader)
+                await traffic.waitForMore(200)
+                try await cluster.startPDMember(leader)
+                await traffic.waitForMore(200)
+                let follower = try #require((1...3).first { $0 != cluster.pdLeader })
+                try await cluster.stopPDMember(follower)
+                await traffic.waitForMore(200)
+            }
+        }
+    }
 }

@@ -92,4 +92,55 @@ struct RawKeyspaceTests {
             #expect(try await client.checksum(.everything).pairCount == 0)
         }
     }
+
+    /// The same keys in two keyspaces of one cluster are different keys, whatever is done to them.
+    @Test func twoKeyspacesKnowNothingOfEachOther() async throws {
+        let version = EmbeddedCluster.APIVersion.v2
+        try await EmbeddedCluster.withCluster(.init(storeCount: 2, apiVersion: version)) { cluster in
+            let first = try cluster.createKeyspace("first")
+            let second = try cluster.createKeyspace("second")
+            // Regions that end within a keyspace, and one that is in both.
+            try cluster.split(
+                region: cluster.regions[0].id,
+                keys: [
+                    version.regionKey(forRaw: Array("k3".utf8), keyspaceID: first),
+                    version.regionKey(forRaw: Array("k6".utf8), keyspaceID: second),
+                ])
+            cluster.scatterLeaders()
+            let configurations = ["first", "second"].map { ClientConfiguration(apiVersion: .v2, keyspace: $0) }
+            try await RawClient.withClient(pd: cluster.pdEndpoints, configuration: configurations[0]) { one in
+                try await RawClient.withClient(pd: cluster.pdEndpoints, configuration: configurations[1]) { two in
+                    try await one.batchPut((0..<9).map { (Key("k\($0)"), Value("one")) })
+                    try await two.batchPut((5..<9).map { (Key("k\($0)"), Value("two")) })
+                    func pairs(_ client: RawClient, reversed: Bool = false) async throws -> [String] {
+                        var pairs: [String] = []
+                        for try await (key, value) in client.scan(.everything, reversed: reversed) {
+                            pairs.append(String(decoding: key.bytes + value.bytes, as: UTF8.self))
+                        }
+                        return pairs
+                    }
+                    let ofOne = (0..<9).map { "k\($0)one" }
+                    let ofTwo = (5..<9).map { "k\($0)two" }
+                    var found = try await pairs(one)
+                    #expect(found == ofOne)
+                    found = try await pairs(two)
+                    #expect(found == ofTwo)
+                    found = try await pairs(two, reversed: true)
+                    #expect(found == ofTwo.reversed())
+                    let missing = try await two.get("k0")
+                    #expect(missing == nil)
+                    let values = try await one.batchGet(["k0", "k7"])
+                    #expect(values.count == 2)
+                    let count = try await two.checksum(.everything).pairCount
+                    #expect(count == 4)
+                    // Everything is everything of one's own.
+                    try await two.deleteRange(.everything)
+                    found = try await pairs(two)
+                    #expect(found == [])
+                    found = try await pairs(one)
+                    #expect(found == ofOne)
+                }
+            }
+        }
+    }
 }

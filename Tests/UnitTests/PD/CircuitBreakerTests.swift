@@ -74,4 +74,16 @@ import Testing
         breaker.ended(overloaded: false, at: self.at(12))
         #expect(breaker.admits(at: self.at(12)) == true)
     }
+
+    @Test func aTrialThatWasGivenUpLetsAnotherGo() {
+        var breaker = self.breaker()
+        self.end(&breaker, [true, true, true], at: 1)
+        self.end(&breaker, [true], at: 2)
+        #expect(breaker.admits(at: self.at(12)) == true)
+        #expect(breaker.admits(at: self.at(12)) == false)
+        breaker.abandoned()
+        #expect(breaker.admits(at: self.at(12)) == true)
+        breaker.ended(overloaded: false, at: self.at(12))
+        #expect(breaker.admits(at: self.at(12)) == true)
+    }
 }

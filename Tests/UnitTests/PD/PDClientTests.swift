@@ -492,4 +492,88 @@ import TiKVTransport
         try await self.clock.sleep(until: self.clock.now.advanced(by: .seconds(10)))
         #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
     }
+
+    // MARK: - Callers without patience
+
+    /// The next call to a leader gets no answer before the clock has gone on by so much.
+    private func fallSilent(for duration: Duration, times: Int = 1) {
+        self.members.state.withLock { [clock] in
+            $0.statuses = Array(
+                repeating: RPCError(.deadlineExceeded, "", delivery: .unknown, peer: "a"), count: times)
+            $0.silence = { clock.advance(by: duration) }
+        }
+    }
+
+    @Test func aCallersOwnShortDeadlineCostsTheLeaderNothing() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        let before = self.members.calls("a")
+        self.fallSilent(for: .milliseconds(100))
+        let error = await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline(.milliseconds(100)))
+        }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(await client.leader?.host == "a")
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        #expect(Array(self.members.calls("a").dropFirst(before.count)) == ["GetRegion", "GetRegion"])
+        #expect(self.members.calls("b").isEmpty && self.members.calls("c").isEmpty)
+    }
+
+    @Test func manyOfThemFindOutTogetherThatTheLeaderIsSilent() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        self.fallSilent(for: .seconds(1), times: 4)
+        for isLast in [false, false, true] {
+            #expect(await client.leader?.host == "a")
+            await #expect(throws: PDError.self) {
+                try await client.region(for: [1], deadline: self.deadline(.seconds(1)))
+            }
+            if isLast { #expect(await client.leader == nil) }
+        }
+    }
+
+    @Test func anAnswerBetweenThemShowsThatItIsNot() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        for _ in 0..<5 {
+            self.fallSilent(for: .seconds(2))
+            await #expect(throws: PDError.self) {
+                try await client.region(for: [1], deadline: self.deadline(.seconds(2)))
+            }
+            _ = try await client.region(for: [1], deadline: self.deadline())
+        }
+        #expect(await client.leader?.host == "a")
+        #expect(self.members.calls("a").filter { $0 == "GetMembers" }.count == 1)
+    }
+
+    @Test func theyOpenNoCircuitBreaker() async throws {
+        let breaker = CircuitBreaker.Configuration(window: .zero, minimumRate: 0, errorPercentage: 100)
+        let client = self.client(configuration: PDConfiguration(circuitBreaker: breaker))
+        _ = try await client.store(id: 3, deadline: self.deadline())
+        self.fallSilent(for: .milliseconds(50))
+        await #expect(throws: PDError.self) {
+            try await client.region(for: [1], deadline: self.deadline(.milliseconds(50)))
+        }
+        #expect(try await client.region(for: [1], deadline: self.deadline())?.id == 5)
+    }
+
+    // MARK: - Other servers
+
+    @Test func serversOfTimestampsAreKeptWhileMembersAreLookedForAnew() async throws {
+        let client = self.client()
+        _ = try await client.region(for: [1], deadline: self.deadline())
+        let server = PeerAddress(host: "t", port: 3379)
+        let primary = PeerAddress(host: "u", port: 3379)
+        let stranger = PeerAddress(host: "v", port: 3379)
+        for address in [server, primary, stranger] { _ = await client.channel(address) }
+        client.tsoService.withLock {
+            $0.received(isIndependent: true, urls: ["http://t:3379"])
+            $0.found(primary)
+        }
+        await client.refresh()
+        let channels = self.members.channels.withLock { $0 }
+        #expect(channels["t"]?.isShutDown == false)
+        #expect(channels["u"]?.isShutDown == false)
+        #expect(channels["v"]?.isShutDown == true)
+    }
 }

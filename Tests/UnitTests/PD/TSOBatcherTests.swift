@@ -206,4 +206,83 @@ import TiKVTransport
         #expect(codes == [.closed])
         await #expect(throws: PDError.self) { try await batcher.timestamp(deadline: deadline) }
     }
+
+    @Test func withoutRunItWaitsNoLongerThanItsDeadline() async throws {
+        let clock = VirtualClock(jumps: true)
+        let source = ScriptedTSO { _, _ in nil }
+        let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
+        let error = await #expect(throws: PDError.self) {
+            try await batcher.timestamp(deadline: Deadline(after: .seconds(5), from: clock.now))
+        }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(clock.elapsed == .seconds(5))
+        #expect(source.streams == 0)
+    }
+
+    @Test func whoCameBeforeRunIsServedByIt() async throws {
+        let pd = ScriptedClock(Timestamp(physical: 10, logical: 0))
+        let source = ScriptedTSO { _, count in pd.answer(count) }
+        let clock = VirtualClock(jumps: false)
+        let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
+        let deadline = Deadline(after: .seconds(5), from: clock.now)
+        let taken = try await withThrowingTaskGroup(of: Timestamp?.self) { group in
+            group.addTask { try await batcher.timestamp(deadline: deadline) }
+            // Its deadline is watched.
+            await clock.waitForSleepers(1)
+            group.addTask {
+                await batcher.run()
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+        #expect(taken == Timestamp(physical: 10, logical: 1))
+    }
+
+    @Test func cancelledBeforeRunItSaysSo() async throws {
+        let source = ScriptedTSO { _, _ in nil }
+        let clock = VirtualClock(jumps: false)
+        let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
+        let deadline = Deadline(after: .seconds(5), from: clock.now)
+        let error = await withTaskGroup(of: PDError?.self) { group in
+            group.addTask {
+                do throws(PDError) {
+                    _ = try await batcher.timestamp(deadline: deadline)
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            await clock.waitForSleepers(1)
+            group.cancelAll()
+            return await group.next() ?? nil
+        }
+        #expect(error?.code == .cancelled)
+    }
+
+    @Test func aFewCallersWaitForOthersWhereThatIsWanted() async {
+        let pd = ScriptedClock(Timestamp(physical: 10, logical: 0))
+        let source = ScriptedTSO { _, count in pd.answer(count) }
+        let clock = VirtualClock(jumps: false)
+        let batcher = TSOBatcher(
+            source: source, configuration: TSOConfiguration(maximumWait: .milliseconds(10)), clock: clock,
+            random: { 0.5 })
+        let deadline = Deadline(after: .seconds(30), from: clock.now)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await batcher.run() }
+            defer { group.cancelAll() }
+            let callers = await withTaskGroup(of: Bool.self) { callers in
+                callers.addTask { (try? await batcher.timestamp(deadline: deadline)) != nil }
+                // The watch for silence, that of the deadline, and the wait for more.
+                await clock.waitForSleepers(3)
+                #expect(source.requests.isEmpty)
+                for _ in 0..<2 { callers.addTask { (try? await batcher.timestamp(deadline: deadline)) != nil } }
+                while batcher.waiting < 3 { await Task.yield() }
+                clock.advance(by: .milliseconds(10))
+                return await callers.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            #expect(callers == 3)
+            #expect(source.requests == [3])
+        }
+    }
 }

@@ -144,4 +144,31 @@ import Testing
         #expect(later > timestamp && later.duration(since: timestamp) == .milliseconds(250))
         #expect(timestamp.duration(since: later) == .milliseconds(-250))
     }
+
+    @Test(arguments: [
+        TSOAnswer(physical: 1, logical: 1 << 18, count: 1), TSOAnswer(physical: 1, logical: .max, count: 1),
+        TSOAnswer(physical: 1 << 45, logical: 1, count: 1), TSOAnswer(physical: .max, logical: 1, count: 1),
+    ])
+    func whatIsNoTimestampIsRefused(answer: TSOAnswer) {
+        var queue = self.queue(1...1)
+        #expect(queue.takeRequest(at: self.start) == 1)
+        #expect(throws: TSOViolation.mismatch) { try queue.answer(answer) }
+        #expect(queue.last == .zero)
+    }
+
+    @Test func theLargestTimestampIsOne() throws {
+        var queue = self.queue(1...2)
+        #expect(queue.takeRequest(at: self.start) == 2)
+        let given = try queue.answer(TSOAnswer(physical: (1 << 45) - 1, logical: (1 << 18) - 1, count: 2))
+        #expect(given.map(\.timestamp.rawValue) == [UInt64(Int64.max) - 1, UInt64(Int64.max)])
+    }
+
+    @Test func nothingIsBelowWhatAnotherStreamHadBrought() throws {
+        var queue = self.queue(1...1)
+        #expect(queue.takeRequest(at: self.start, floor: Timestamp(physical: 7, logical: 5)) == 1)
+        let violation = TSOViolation.fallback(
+            last: Timestamp(physical: 7, logical: 5), first: Timestamp(physical: 7, logical: 5))
+        #expect(throws: violation) { try queue.answer(TSOAnswer(physical: 7, logical: 5, count: 1)) }
+        #expect(try queue.answer(TSOAnswer(physical: 7, logical: 6, count: 1)).count == 1)
+    }
 }

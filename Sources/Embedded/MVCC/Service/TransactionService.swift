@@ -66,14 +66,16 @@ struct TransactionService: Sendable {
     /// Notes a request, lets faults happen to it, and works on the model for it.
     private func take<Request: RegionRequest, Taken: Sendable>(
         _ name: String, _ request: Request, _ call: ServerCall,
-        _ body: @Sendable (inout ClusterModel, UInt64) throws(TxnFailure) -> Taken
+        _ body: @escaping @Sendable (inout ClusterModel, UInt64) throws(TxnFailure) -> Taken
     ) async throws -> Result<Taken, TxnFailure> {
         let context = request.context
+        self.model.repeats.requestCame()
         let first = try self.model.withTransactions {
             model, now throws(RPCError) -> Result<Result<Taken, TxnFailure>, FaultToRun> in
             model.transactionLog?.append(
                 EmbeddedCluster.TransactionRequest(
                     rpc: name, storeID: self.storeID, regionID: context.regionID, isRetry: context.isRetryRequest))
+            model.counters.note(context)
             let fault = model.begin(name, on: .store(self.storeID), regionID: context.regionID)
             if let fault { return .failure(FaultToRun(fault: fault)) }
             if let error = model.diskError(of: name, context, on: self.storeID) { return .success(.failure(error)) }
@@ -83,6 +85,20 @@ struct TransactionService: Sendable {
         switch first {
         case .success(let taken): return taken
         case .failure(let toRun): fault = toRun.fault
+        }
+        if case .repeatLater(let count) = fault.kind {
+            self.model.repeats.add(after: count) { [model] in
+                // Nobody is there to hear that it was refused.
+                let answer = try? model.withTransactions { state, now throws(RPCError) in
+                    try state.take(context, now, body)
+                }
+                // Nor to wait for a lock.
+                guard case .success(let taken) = answer, let lock = taken as? TxnStorage.LockAnswer,
+                    case .waiting(let token) = lock
+                else { return }
+                model.withTransactions { state, _ in state.transactions.cancel(token) }
+                model.lockWaits.forget(token)
+            }
         }
         if let error = fault.keyError { return .failure(.key(error.make(context))) }
         return try await fault.run(call) { kind in
