@@ -68,8 +68,8 @@ package actor ConnectionPool {
     private nonisolated let published = Mutex(Published())
     /// The server has no BatchCommands: remembered for as long as the pool lives.
     private nonisolated let batchUnsupported = Atomic<Bool>(false)
-    /// Connections whose calls the server forwards to other stores, by these.
-    private nonisolated let forwarding = Mutex<[String: ConnectionPool]>([:])
+    /// Connections whose calls the server forwards to other stores, by these. None are added once the pool is shut down.
+    private nonisolated let forwarding = Mutex((pools: [:] as [String: ConnectionPool], isClosed: false))
     private let onFeedback: (@Sendable (StoreFeedback) -> Void)?
     private nonisolated let group: any EventLoopGroup
     private nonisolated let target: Int
@@ -196,7 +196,11 @@ package actor ConnectionPool {
             for connection in await self.stop() {
                 group.addTask { await connection.close(gracefully: gracefully) }
             }
-            for pool in self.forwarding.withLock({ Array($0.values) }) {
+            let forwarding = self.forwarding.withLock { forwarding in
+                forwarding.isClosed = true
+                return Array(forwarding.pools.values)
+            }
+            for pool in forwarding {
                 group.addTask { await pool.shutdown(gracefully: gracefully) }
             }
         }
@@ -218,17 +222,26 @@ package actor ConnectionPool {
 
     /// The header of a batch stream is for all its commands, so each host has a stream of its own; and a connection of its
     /// own too, so that what happens to it is nothing to the calls for this server itself.
-    private nonisolated func forwarder(to host: String) -> ConnectionPool {
-        self.forwarding.withLock { pools in
-            if let known = pools[host] { return known }
+    private nonisolated func forwarder(to host: String) throws(RPCError) -> ConnectionPool {
+        let pool: ConnectionPool? = self.forwarding.withLock { forwarding in
+            guard !forwarding.isClosed else { return nil }
+            if let known = forwarding.pools[host] { return known }
             var configuration = self.configuration
             configuration.metadata.add(host, for: Self.forwardedHost)
             // What is said beside these answers is about other stores.
             let pool = ConnectionPool(
                 address: self.address, group: self.group, configuration: configuration, logger: self.logger)
-            pools[host] = pool
+            forwarding.pools[host] = pool
             return pool
         }
+        guard let pool else { throw self.closedError }
+        return pool
+    }
+
+    private nonisolated var closedError: RPCError {
+        var error = RPCError(.unavailable, "the client is closed", delivery: .notSent, peer: self.address.description)
+        error.isClosedHere = true
+        return error
     }
 
     // MARK: - Finding a connection
@@ -270,12 +283,7 @@ package actor ConnectionPool {
     }
 
     private func openOrShare() throws(RPCError) -> Connection {
-        if self.isShutDown {
-            var error = RPCError(
-                .unavailable, "the client is closed", delivery: .notSent, peer: self.address.description)
-            error.isClosedHere = true
-            throw error
-        }
+        if self.isShutDown { throw self.closedError }
         // Somebody else was here first.
         if let connection = self.connections.first(where: { $0.wasReady }) ?? self.connections.first {
             return connection

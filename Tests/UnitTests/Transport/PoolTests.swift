@@ -274,6 +274,20 @@ struct PoolTests {
         #expect(calls.all.values.allSatisfy { $0 == 1 })
     }
 
+    @Test func afterItsEndAPoolForwardsNothing() async throws {
+        let calls = Counter()
+        try await RPCLoopbackTests.withPair(Self.forwarding(calls)) { pool, _ in
+            await pool.shutdown()
+            let error = await RPCLoopbackTests.error {
+                _ = try await pool.unary(
+                    Self.get, RPCLoopbackTests.request("k"), options: .init(forwardedHost: "127.0.0.1:6666"))
+            }
+            #expect(error?.isClosedHere == true)
+            #expect(error?.delivery == .notSent)
+        }
+        #expect(calls.all.isEmpty)
+    }
+
     @Test func forwardedStreamsHaveTheHeader() async throws {
         var services = RPCServices()
         let seen = Counter()
