@@ -75,8 +75,13 @@ final class BackgroundWork: Sendable {
     /// How often what is known is looked through.
     static let maintenanceInterval = Duration.seconds(1)
 
-    /// Drops what nobody uses and brings slow scores up to date, once a second, until the task is cancelled.
+    /// Drops what nobody uses and brings slow scores up to date, once a second, and asks PD now and then what has changed,
+    /// until the task is cancelled.
     private static func maintain(_ stores: StoreConnections, _ cache: RegionCache, clock: any TimeSource) async {
+        let configuration = cache.configuration
+        if configuration.isPreloaded { await cache.loadEverything() }
+        var regionsLoadedAt = clock.now
+        var storesCheckedAt = clock.now
         while true {
             do throws(CancellationError) {
                 try await clock.sleep(until: clock.now.advanced(by: Self.maintenanceInterval))
@@ -85,6 +90,16 @@ final class BackgroundWork: Sendable {
             }
             await cache.collect()
             await stores.tick()
+            if let interval = configuration.refreshInterval, regionsLoadedAt.duration(to: clock.now) >= interval {
+                await cache.loadEverything()
+                regionsLoadedAt = clock.now
+            }
+            if let interval = configuration.storeRefreshInterval,
+                storesCheckedAt.duration(to: clock.now) >= interval / 4
+            {
+                await stores.refresh()
+                storesCheckedAt = clock.now
+            }
         }
     }
 }

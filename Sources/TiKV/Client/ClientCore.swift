@@ -63,7 +63,7 @@ final class ClientCore: Sendable {
                 configuration: connectionsToPD.observed(by: configuration.observer, at: address), logger: logger)
         }
         self.stores = StoreConnections(
-            source: self.pd, clock: clock, logger: logger,
+            source: self.pd, clock: clock, logger: logger, probeTimeout: configuration.routing.livenessTimeout,
             onHealth: { health in
                 configuration.observer?.storeReported(
                     StoreHealthReport(storeID: health.storeID, slowScore: Int(health.slowScore)))

@@ -90,11 +90,25 @@ extension ClientConfiguration {
         /// longest time go first.
         public var maximumCount: Int
 
+        /// Whether all regions are loaded as soon as the client runs; default false. Calls don't wait for it.
+        public var isPreloaded: Bool
+
+        /// How often all regions are asked of PD anew; nil, the default, for never. A round has 20 s.
+        public var refreshInterval: Duration?
+
+        /// Within this time PD is asked four times where each store is, what labels it has, and whether it is still there;
+        /// default 60 s, nil for only where something is in doubt.
+        public var storeRefreshInterval: Duration?
+
         /// Settings; what is not named has its default.
         public init(
             timeToLive: Duration = .seconds(600), timeToLiveJitter: Duration = .seconds(60), loadBatchSize: Int = 128,
-            maximumCount: Int = 1_000_000
+            maximumCount: Int = 1_000_000, isPreloaded: Bool = false, refreshInterval: Duration? = nil,
+            storeRefreshInterval: Duration? = .seconds(60)
         ) {
+            self.isPreloaded = isPreloaded
+            self.refreshInterval = refreshInterval
+            self.storeRefreshInterval = storeRefreshInterval
             self.timeToLive = timeToLive
             self.timeToLiveJitter = timeToLiveJitter
             self.loadBatchSize = loadBatchSize
@@ -112,10 +126,28 @@ extension ClientConfiguration {
         /// ``TiKVError/Code/storeLimitReached``. Default 0, which is no limit.
         public var maximumRequestsPerStore: Int
 
+        /// Whether all reads are leader reads, whatever they ask for: follower, stale and load-based reads become plain ones;
+        /// default false. For clusters whose followers serve nothing, such as those over shared storage.
+        public var readsFromLeadersOnly: Bool
+
+        /// How long a store that does not answer may take to say that it lives; default 1 s. With zero no store is asked: one
+        /// that does not answer is avoided at once by the regions concerned, until these are loaded anew.
+        public var livenessTimeout: Duration
+
+        /// The zone that this client is in, as the stores' label `zone` names it: by it ``RequestStatistics`` tells near
+        /// traffic from that which crosses zones; nil by default.
+        public var zone: String?
+
         /// Settings; what is not named has its default.
-        public init(isForwardingEnabled: Bool = false, maximumRequestsPerStore: Int = 0) {
+        public init(
+            isForwardingEnabled: Bool = false, maximumRequestsPerStore: Int = 0, readsFromLeadersOnly: Bool = false,
+            livenessTimeout: Duration = .seconds(1), zone: String? = nil
+        ) {
             self.isForwardingEnabled = isForwardingEnabled
             self.maximumRequestsPerStore = maximumRequestsPerStore
+            self.readsFromLeadersOnly = readsFromLeadersOnly
+            self.livenessTimeout = livenessTimeout
+            self.zone = zone
         }
     }
 

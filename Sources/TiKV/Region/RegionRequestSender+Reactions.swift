@@ -32,7 +32,7 @@ extension RegionRequestSender {
         let step = call.selector?.react(
             to: RegionErrorReaction(error, region: region), of: target.choice, leader: region.leaderIndex,
             stores: views, effects: &effects)
-        await self.apply(effects, to: region)
+        await self.apply(effects, of: target, to: region)
         switch step {
         case .again:
             try await self.move(error.hasStaleCommand ? .staleCommand : .regionMiss, &call)
@@ -73,7 +73,10 @@ extension RegionRequestSender {
         let store = target.receiver
         self.logger.log(
             .debug, "call failed",
-            [.error: "\(error.code)", .region: region.id, .store: store.id, .address: store.address])
+            [
+                .error: "\(error.code)", .region: region.id, .store: store.id, .address: store.address,
+                .target: Target.words(target, in: region),
+            ])
 
         // A server's own words may be about keys; the transport's are about sockets.
         let words = error.delivery == .answered || error.message.isEmpty ? "" : ": \(error.message)"
@@ -97,7 +100,7 @@ extension RegionRequestSender {
             var effects: [ReplicaSelector.Effect] = []
             let step = call.selector?.unanswered(
                 target.choice, liveness: liveness, leader: region.leaderIndex, effects: &effects)
-            await self.apply(effects, to: region)
+            await self.apply(effects, of: target, to: region)
             if case .wait(let kind, let hint) = step { try await self.wait(kind, hint: hint, &call) }
             return true
         case .retry(let kind):
@@ -127,7 +130,7 @@ extension RegionRequestSender {
     // MARK: - Effects
 
     /// Lets others know what a request has found out.
-    private func apply(_ effects: [ReplicaSelector.Effect], to region: CachedRegion) async {
+    private func apply(_ effects: [ReplicaSelector.Effect], of target: Target, to region: CachedRegion) async {
         for effect in effects {
             switch effect {
             case .install(let regions, let index):
@@ -137,10 +140,10 @@ extension RegionRequestSender {
                     self.cache.invalidate(region, .epochNotMatch)
                 }
             case .reconnect(let index):
-                let record = region.replicas[index].store
-                record.needsCheck()
-                // The address may be the same and lead elsewhere by now.
-                if let handle = record.lastHandle { await self.stores.reconnect(handle) }
+                region.replicas[index].store.needsCheck()
+                if let proxy = target.choice.proxy { region.replicas[proxy].store.needsCheck() }
+                // The address may be the same and lead elsewhere by now: that of whoever gave this answer.
+                await self.stores.reconnect(target.receiver)
             default: self.applyNow([effect], to: region)
             }
         }

@@ -9,8 +9,6 @@ import TiKVProto
 import TiKVTransport
 
 extension StoreConnections {
-    /// How long a store may take to say that it lives.
-    static let probeTimeout = Duration.seconds(1)
     /// The first pause between two looks at a store that does not answer; it doubles.
     private static let shortestPause = Duration.milliseconds(100)
     private static let longestPause = Duration.seconds(1)
@@ -19,7 +17,9 @@ extension StoreConnections {
 
     /// Asks a store whether it serves, once for all that want to know it at the same time, and remembers the answer.
     nonisolated func probe(_ record: StoreRecord) async -> StoreLiveness {
-        let deadline = Deadline(after: Self.probeTimeout, from: self.clock.now)
+        // Nobody would find out that it is back.
+        guard self.probeTimeout > .zero else { return .unreachable }
+        let deadline = Deadline(after: self.probeTimeout, from: self.clock.now)
         let found = try? await self.probes.run(record.id, deadline: deadline) { () async throws(TiKVError) in
             await self.ask(record)
         }
@@ -41,7 +41,7 @@ extension StoreConnections {
         guard let handle = record.lastHandle else { return .unreachable }
         do throws(RPCError) {
             let answer = try await handle.channel.unary(
-                HealthRPC.check, .init(), options: CallOptions(timeout: Self.probeTimeout))
+                HealthRPC.check, .init(), options: CallOptions(timeout: self.probeTimeout))
             return answer.value == HealthRPC.serving ? .reachable : .unknown
         } catch {
             // A cancelled caller has found out nothing.
@@ -54,8 +54,19 @@ extension StoreConnections {
     /// Looks at a store again and again until it answers, or is gone; asks PD now and then whether it has moved. Ends with
     /// its task.
     nonisolated func lookAfter(_ id: UInt64) async {
-        defer { _ = self.watched.withLock { $0.remove(id) } }
         let record = self.record(id)
+        await self.lookAfter(record)
+        self.letGo(of: record)
+    }
+
+    /// Nobody looks after a store any more.
+    nonisolated func letGo(of record: StoreRecord) {
+        _ = self.watched.withLock { $0.remove(record.id) }
+        // It may have failed again after the last look, when there still was somebody who looked after it.
+        if record.liveness != .reachable, !record.resolveState.isGone, !Task.isCancelled { self.suspect(record) }
+    }
+
+    private nonisolated func lookAfter(_ record: StoreRecord) async {
         var pause = Self.shortestPause
         var looks = 0
         while !Task.isCancelled {
@@ -84,6 +95,14 @@ extension StoreConnections {
         }
     }
 
+    /// Asks PD about all stores that are known, one after the other: they may have moved, have other labels, or be gone.
+    nonisolated func refresh() async {
+        for record in self.known where !record.resolveState.isGone && record.resolveState != .unresolved {
+            if Task.isCancelled { return }
+            await self.check(record)
+        }
+    }
+
     /// To be called about once a second: slow scores are brought up to date, and stores that were slow and say nothing are
     /// asked.
     nonisolated func tick() async {
@@ -109,9 +128,9 @@ extension StoreConnections {
         }
     }
 
-    /// Takes in what a store says of itself.
+    /// Takes in what a store says of itself. What is said of stores that nobody has heard of is not kept.
     nonisolated func receive(storeID: UInt64, score: Int32, sequence: UInt64) {
-        self.record(storeID).feedback(score: score, sequence: sequence, at: self.clock.now)
+        self.knownRecord(storeID)?.feedback(score: score, sequence: sequence, at: self.clock.now)
     }
 }
 

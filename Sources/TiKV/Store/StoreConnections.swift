@@ -16,6 +16,8 @@ actor StoreConnections {
     private nonisolated let source: any RegionSource
     nonisolated let clock: any TimeSource
     nonisolated let logger: Logger
+    /// How long a store may take to say that it lives; zero asks none.
+    nonisolated let probeTimeout: Duration
     /// Health checks under way, one for each store.
     nonisolated let probes: SingleFlight<UInt64, StoreLiveness, TiKVError>
     /// Is told of stores that answered to nothing: somebody must look after them until they answer again.
@@ -44,7 +46,7 @@ actor StoreConnections {
     ///   - retire: is told of connections that nobody needs any more: `closeRetired` them when their calls had their time.
     ///   - watch: is told of stores that cannot be reached: `lookAfter` them.
     init(
-        source: any RegionSource, clock: any TimeSource, logger: Logger,
+        source: any RegionSource, clock: any TimeSource, logger: Logger, probeTimeout: Duration = .seconds(1),
         onHealth: @escaping @Sendable (StoreFeedback.Health) -> Void = { _ in }, makeChannel: @escaping MakeChannel,
         retire: @escaping @Sendable (Int) -> Void,
         watch: @escaping @Sendable (UInt64) -> Void = { _ in }
@@ -52,6 +54,7 @@ actor StoreConnections {
         self.source = source
         self.clock = clock
         self.logger = logger
+        self.probeTimeout = probeTimeout
         self.watch = watch
         self.probes = SingleFlight(clock: clock, isShared: { _ in true })
         self.makeChannel = makeChannel
@@ -71,6 +74,9 @@ actor StoreConnections {
         }
     }
 
+    /// The record of a store, if it was heard of.
+    nonisolated func knownRecord(_ id: UInt64) -> StoreRecord? { self.records.withLock { $0[id] } }
+
     /// All stores that were heard of, by id.
     nonisolated var known: [StoreRecord] {
         self.records.withLock { $0.values.sorted { $0.id < $1.id } }
@@ -83,7 +89,7 @@ actor StoreConnections {
 
     /// A store that is known.
     nonisolated func known(_ id: UInt64) -> StoreHandle? {
-        self.record(id).handle
+        self.knownRecord(id)?.handle
     }
 
     /// A store, asked of PD.
@@ -104,14 +110,27 @@ actor StoreConnections {
         throw TiKVError(.deadlineExceeded, "PD did not say in time where store \(id) is")
     }
 
-    /// Gives up the connections that a handle stands for, so that the next request connects anew: another store may be at
-    /// that address by now, or its name may lead elsewhere.
+    /// Gives up the connections that a handle stands for, and puts others in their place, so that the next request connects
+    /// anew, also where PD does not answer: another store may be at that address by now, or its name may lead elsewhere.
     func reconnect(_ handle: StoreHandle) {
-        guard let channel = self.channels[handle.address], channel as AnyObject === handle.channel as AnyObject else {
-            return
-        }
-        self.channels[handle.address] = nil
+        guard !self.isClosed, let channel = self.channels[handle.address],
+            channel as AnyObject === handle.channel as AnyObject
+        else { return }
+        let fresh = self.channel(to: handle.address, isNew: true)
+        for record in self.known { record.reconnected(from: channel, to: fresh) }
         self.retireChannel(channel)
+    }
+
+    /// The connections to an address, and where they leave what is said there.
+    private func channel(
+        to address: PeerAddress, isNew: Bool = false
+    ) -> (channel: any RPCChannel, reports: StoreReportBoard) {
+        let reports = self.reports[address] ?? self.makeBoard()
+        self.reports[address] = reports
+        let known = isNew ? nil : self.channels[address]
+        let channel = known ?? self.makeChannel(address) { reports.received($0) }
+        self.channels[address] = channel
+        return (channel, reports)
     }
 
     /// Closes retired connections; calls that are still on them fail.
@@ -154,10 +173,7 @@ actor StoreConnections {
                 .serverError, "PD gave an address for store \(id) that is none", detail: store.address)
         }
         self.move(id, to: address)
-        let reports = self.reports[address] ?? self.makeBoard()
-        self.reports[address] = reports
-        let channel = self.channels[address] ?? self.makeChannel(address) { reports.received($0) }
-        self.channels[address] = channel
+        let (channel, reports) = self.channel(to: address)
         let handle: StoreHandle
         if let last = record.lastHandle, last.address == address, last.channel as AnyObject === channel as AnyObject {
             handle = last

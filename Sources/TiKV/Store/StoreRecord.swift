@@ -46,9 +46,9 @@ final class StoreRecord: Sendable {
 
     var labels: [String: String] { self.state.withLock { $0.labels } }
 
-    /// Whether it is one of TiKV itself, as far as known, and not of the columnar engine beside it.
-    var isTiKV: Bool {
-        self.state.withLock { state in state.labels["engine"].map { !$0.hasPrefix("tiflash") } ?? true }
+    /// What it is, as far as known: its labels say so.
+    var engine: StoreEngine {
+        self.state.withLock { state in state.labels["engine"]?.hasPrefix("tiflash") == true ? .tiflash : .tikv }
     }
 
     /// Whether the store has all of these labels.
@@ -74,6 +74,15 @@ final class StoreRecord: Sendable {
         // What was found out about the old address says nothing about the new one.
         if isElsewhere { self.liveness = .reachable }
         return isChanged
+    }
+
+    /// Other connections have taken the place of those to its address.
+    func reconnected(from old: any RPCChannel, to new: (channel: any RPCChannel, reports: StoreReportBoard)) {
+        self.state.withLock { state in
+            guard let handle = state.handle, handle.channel as AnyObject === old as AnyObject else { return }
+            state.handle = StoreHandle(
+                id: handle.id, address: handle.address, channel: new.channel, reports: new.reports)
+        }
     }
 
     /// PD says that the store is gone.

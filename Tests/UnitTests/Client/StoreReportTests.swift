@@ -33,6 +33,18 @@ import TiKVTransport
         #expect(reports.health == self.health(2, 1, 1))
     }
 
+    @Test func whatIsSaidOfStoresThatNobodyKnowsIsNotKept() async throws {
+        let harness = PipelineHarness([.sample(1)])
+        harness.on("store1") { _ in PipelineHarness.value("v") }
+        _ = try await harness.get()
+        let known = harness.stores.known.map(\.id)
+        for id: UInt64 in 100..<200 {
+            harness.report(StoreFeedback(transportLayerLoad: 7, health: self.health(id, 1, 99)), from: "store1")
+        }
+        #expect(harness.stores.known(150) == nil)
+        #expect(harness.stores.known.map(\.id) == known)
+    }
+
     @Test func whatAStoreSaysIsKeptWithItAndHandedOn() async throws {
         let heard = Mutex<[UInt64]>([])
         let harness = PipelineHarness(

@@ -120,4 +120,24 @@ import TiKVTransport
         #expect(try await harness.get() == PipelineHarness.value("rows"))
         #expect(harness.hosts == ["store2"])
     }
+
+    @Test func aStoreThatFailsWhileItsWatchEndsIsWatchedAgain() async throws {
+        let harness = PipelineHarness([.sample(1)])
+        harness.on("store1") { _ in PipelineHarness.value("v") }
+        _ = try await harness.get()
+        let record = harness.stores.record(1)
+        harness.stores.suspect(record)
+        await harness.stores.lookAfter(1)
+        #expect(harness.watched == [1])
+        // It failed again after the last look, which found it well, and before that was the end of it.
+        harness.stores.suspect(record)
+        record.liveness = .unreachable
+        harness.stores.suspect(record)
+        #expect(harness.watched == [1, 1])
+        harness.stores.letGo(of: record)
+        #expect(harness.watched == [1, 1, 1])
+        record.liveness = .reachable
+        harness.stores.letGo(of: record)
+        #expect(harness.watched == [1, 1, 1])
+    }
 }
