@@ -55,6 +55,8 @@ final class CachedRegion: Sendable {
     private let expiry: Atomic<Int64>
     private let leaderValue: Atomic<Int>
     private let flags: Atomic<UInt8>
+    /// Not loaded anew before, in seconds from `loadedAt`: PD was asked in vain.
+    private let reloadPause = Atomic<Int64>(0)
     /// Zero as long as it is believed.
     private let invalidationValue = Atomic<UInt8>(0)
     private let routing: Mutex<Routing>
@@ -226,11 +228,21 @@ final class CachedRegion: Sendable {
 
     var isToBeReloaded: Bool { self.has(.reloadLater) || self.needsReload }
 
+    /// How long a region that could not be loaded anew is used as it is.
+    static let reloadPauseSeconds: Int64 = 10
+
+    /// PD has nothing better to say, or does not answer: it is used as it is for a while, and loaded anew after that.
+    func postponeReload(at now: ContinuousClock.Instant) {
+        self.reloadPause.store(self.age(at: now) + Self.reloadPauseSeconds, ordering: .relaxed)
+        self.set(.reloadLater)
+        self.flags.bitwiseAnd(~Flags.reloadOnAccess.rawValue, ordering: .relaxed)
+    }
+
     /// To be called now and then: what can wait has waited, and a region of which a store is in trouble does not live for
     /// ever by being used.
-    func review() {
+    func review(at now: ContinuousClock.Instant) {
         if self.has(.reloadLater) {
-            self.set(.reloadOnAccess)
+            if self.age(at: now) >= self.reloadPause.load(ordering: .relaxed) { self.set(.reloadOnAccess) }
         } else if self.replicas.contains(where: { $0.isEpochStale || $0.store.liveness != .reachable }) {
             self.set(.mustExpire)
         }

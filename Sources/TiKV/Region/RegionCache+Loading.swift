@@ -44,54 +44,88 @@ extension RegionCache {
 
     // MARK: - One region
 
+    /// How long PD may take to say something better of a region that will do.
+    static let patience = Duration.seconds(2)
+
     /// The region that holds a key, asked of PD. Where PD has nothing to offer that is newer than what turned out wrong, ask
     /// again later.
     nonisolated func load(containing key: [UInt8], deadline: Deadline) async throws(TiKVError) -> Found {
-        do throws(TiKVError) {
-            let result = try await self.share(.key(key), deadline: deadline) { fromLeader async throws(PDError) in
+        try await self.load(
+            deadline, known: { self.known(containing: key, now: $0) },
+            usable: { self.usable(containing: key, now: $0) }
+        ) { deadline async throws(TiKVError) in
+            try await self.share(.key(key), deadline: deadline) { fromLeader async throws(PDError) in
                 try await self.source.region(for: key, fromLeader: fromLeader, deadline: deadline)
             }
-            let now = self.clock.now
-            if let region = self.known(containing: key, now: now) { return .region(region) }
-            if let region = self.usable(containing: key, now: now) { return .region(region) }
-            return .nothing(result)
-        } catch {
-            guard error.code != .cancelled, let region = self.usable(containing: key, now: self.clock.now) else {
-                throw error
-            }
-            return .region(region)
         }
     }
 
     /// The region that holds the keys just before `key`, asked of PD. See ``load(containing:deadline:)``.
     nonisolated func load(before key: [UInt8], deadline: Deadline) async throws(TiKVError) -> Found {
         let probe = key.isEmpty ? self.lastProbe : key
-        do throws(TiKVError) {
-            let result = try await self.share(.before(key), deadline: deadline) { fromLeader async throws(PDError) in
+        return try await self.load(
+            deadline, known: { self.known(before: key, now: $0) }, usable: { self.usable(before: key, now: $0) }
+        ) { deadline async throws(TiKVError) in
+            try await self.share(.before(key), deadline: deadline) { fromLeader async throws(PDError) in
                 let region = try await self.source.region(for: probe, fromLeader: fromLeader, deadline: deadline)
                 guard let region, region.startKey == probe else { return region }
                 if region.leader != nil { await self.install([region], clusterID: await self.clusterID) }
                 return try await self.source.previousRegion(for: probe, fromLeader: fromLeader, deadline: deadline)
             }
-            let now = self.clock.now
-            if let region = self.known(before: key, now: now) { return .region(region) }
-            if let region = self.usable(before: key, now: now) { return .region(region) }
-            return .nothing(result)
-        } catch {
-            guard error.code != .cancelled, let region = self.usable(before: key, now: self.clock.now) else {
-                throw error
-            }
-            return .region(region)
         }
     }
 
-    /// The region with an id, known or asked of PD.
+    /// The region with an id, asked of PD. See ``load(containing:deadline:)``.
     nonisolated func load(id: UInt64, deadline: Deadline) async throws(TiKVError) -> Found {
-        let result = try await self.share(.id(id), deadline: deadline) { _ async throws(PDError) in
-            try await self.source.region(id: id, deadline: deadline)
+        try await self.load(
+            deadline, known: { await self.known(id: id, now: $0) }, usable: { await self.usable(id: id, now: $0) }
+        ) { deadline async throws(TiKVError) in
+            try await self.share(.id(id), deadline: deadline) { _ async throws(PDError) in
+                try await self.source.region(id: id, deadline: deadline)
+            }
         }
-        if let region = await self.known(id: id, now: self.clock.now) { return .region(region) }
-        return .nothing(result)
+    }
+
+    /// The region that holds a span's start, asked of PD together with those after it. See ``load(containing:deadline:)``.
+    nonisolated func load(startOf span: KeySpan, deadline: Deadline) async throws(TiKVError) -> Found {
+        try await self.load(
+            deadline, known: { self.known(containing: span.start, now: $0) },
+            usable: { self.usable(containing: span.start, now: $0) }
+        ) { deadline async throws(TiKVError) in
+            try await self.load(span: span, deadline: deadline)
+            return .unknown
+        }
+    }
+
+    /// Asks PD; what should be loaded anew, and will do, is used where PD has nothing better or takes too long, and for a
+    /// while after that without asking.
+    private nonisolated func load(
+        _ deadline: Deadline, known: (ContinuousClock.Instant) async -> CachedRegion?,
+        usable: (ContinuousClock.Instant) async -> CachedRegion?,
+        ask: (Deadline) async throws(TiKVError) -> LoadResult
+    ) async throws(TiKVError) -> Found {
+        let start = self.clock.now
+        var limit = deadline
+        if await usable(start) != nil {
+            let patience = Deadline(after: Self.patience, from: start)
+            if patience.instant < deadline.instant { limit = patience }
+        }
+        let result: LoadResult
+        do throws(TiKVError) {
+            result = try await ask(limit)
+        } catch {
+            let now = self.clock.now
+            guard error.code != .cancelled, error.code != .clientClosed, let region = await usable(now) else {
+                throw error
+            }
+            region.postponeReload(at: now)
+            return .region(region)
+        }
+        let now = self.clock.now
+        if let region = await known(now) { return .region(region) }
+        guard let region = await usable(now) else { return .nothing(result) }
+        region.postponeReload(at: now)
+        return .region(region)
     }
 
     private nonisolated var clusterID: UInt64 {
@@ -171,6 +205,20 @@ extension RegionCache {
                 rest = KeySpan.rest(of: rest, after: last.endKey)
             }
             start = end
+        }
+    }
+
+    /// How long loading all regions may take.
+    static let loadEverythingTimeout = Duration.seconds(20)
+
+    /// Asks PD for all regions; what it does not tell in time is asked for when it is needed.
+    nonisolated func loadEverything() async {
+        do throws(TiKVError) {
+            let deadline = Deadline(after: Self.loadEverythingTimeout, from: self.clock.now)
+            let count = try await self.preload(KeySpan(start: [], end: []), deadline: deadline)
+            self.logger.log(.debug, "all regions were loaded", [.completed: count])
+        } catch {
+            self.logger.log(.debug, "not all regions could be loaded", [.error: error.code])
         }
     }
 

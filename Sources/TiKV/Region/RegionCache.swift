@@ -86,6 +86,11 @@ actor RegionCache {
         return region
     }
 
+    func usable(id: UInt64, now: ContinuousClock.Instant) -> CachedRegion? {
+        guard let region = self.map.region(id: id), region.use(at: now) else { return nil }
+        return region
+    }
+
     /// The regions that are known one after the other from a key on; none where the first is not known.
     nonisolated func known(
         from start: [UInt8], to end: [UInt8], limit: Int = .max, now: ContinuousClock.Instant

@@ -104,7 +104,7 @@ struct RegionMap: Sendable {
         self.collectionCursor = cursor
         let dead = batch.filter { $0.isDead(at: now) }
         for region in dead { self.drop(region) }
-        for region in batch where !region.isDead(at: now) { region.review() }
+        for region in batch where !region.isDead(at: now) { region.review(at: now) }
         return dead.count
     }
 

@@ -54,6 +54,8 @@ extension RegionRequestSender {
             let known = self.cache.known(from: span.start, to: span.end, now: now)
             unknown += KeySpan.rest(of: [span], after: known.last?.endKey ?? span.start)
         }
+        // Those that will do are loaded anew one by one, which need not wait for PD.
+        unknown.removeAll { self.cache.usable(containing: $0.start, now: now) != nil }
         if unknown.count > 1 {
             do throws(TiKVError) {
                 try await self.cache.load(spans: unknown, deadline: call.deadline)

@@ -77,6 +77,10 @@ final class RegionRequestSender: Sendable {
     func begin(
         timeout: Duration, isWrite: Bool, isRepeatable: Bool = true, options: RequestOptions = .init()
     ) async throws(TiKVError) -> RegionCall {
+        var options = options
+        if self.configuration.readsFromLeadersOnly, !options.replica.isPlain || options.replica.dependsOnStores {
+            options.replica = options.replica.asLeaderRead
+        }
         var call = RegionCall(
             deadline: Deadline(after: timeout, from: self.clock.now), isWrite: isWrite, options: options)
         call.isRepeatable = isRepeatable
@@ -120,10 +124,7 @@ final class RegionRequestSender: Sendable {
     func locate(startOf span: KeySpan, _ call: inout RegionCall) async throws(TiKVError) -> CachedRegion {
         if let region = self.cache.known(containing: span.start, now: self.clock.now) { return region }
         return try await self.loaded(&call) { deadline async throws(TiKVError) in
-            try await self.cache.load(span: span, deadline: deadline)
-            // One that should be loaded anew, and was not, will do.
-            let region = self.cache.usable(containing: span.start, now: self.clock.now)
-            return region.map { .region($0) } ?? .nothing(.unknown)
+            try await self.cache.load(startOf: span, deadline: deadline)
         }
     }
 

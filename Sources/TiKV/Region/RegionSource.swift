@@ -28,13 +28,14 @@ extension PDClient: RegionSource {
     nonisolated func region(
         for key: [UInt8], fromLeader: Bool, deadline: Deadline
     ) async throws(PDError) -> RegionDescription? {
-        try await self.region(for: key, deadline: deadline)
+        try await self.region(for: key, options: RegionOptions(allowFollower: !fromLeader), deadline: deadline)
     }
 
     nonisolated func previousRegion(
         for key: [UInt8], fromLeader: Bool, deadline: Deadline
     ) async throws(PDError) -> RegionDescription? {
-        try await self.previousRegion(for: key, deadline: deadline)
+        try await self.previousRegion(
+            for: key, options: RegionOptions(allowFollower: !fromLeader), deadline: deadline)
     }
 
     func currentClusterID() async -> UInt64? { self.clusterID }

@@ -73,8 +73,8 @@ struct RegionSplitter: Sendable {
                 if !parts.contains(where: { $0.id == region.id && $0.epoch == region.epoch }) {
                     sender.cache.invalidate(region, .epochNotMatch)
                 }
-                // The last part keeps the id.
-                return parts.dropLast().map(\.id)
+                // One part keeps the id: the last one, or the first where the stores are so configured.
+                return parts.map(\.id).filter { $0 != region.id }
             },
             collect: { ids += $0 })
         guard let group, !ids.isEmpty else { return ids }

@@ -87,11 +87,11 @@ import TiKVProto
         for kill in [false, true] {
             let region = try #require(self.region(.sample(1)))
             #expect(region.use(at: self.now.advanced(by: .seconds(9))))
-            region.review()
+            region.review(at: self.now)
             #expect(region.use(at: self.now.advanced(by: .seconds(10))))
             let store = region.replicas[1].store
             if kill { store.liveness = .unreachable } else { store.fail(at: 0) }
-            region.review()
+            region.review(at: self.now)
             #expect(region.use(at: self.now.advanced(by: .seconds(19))))
             #expect(!region.use(at: self.now.advanced(by: .seconds(20))))
         }
@@ -101,9 +101,20 @@ import TiKVProto
         let region = try #require(self.region(.sample(1)))
         region.reloadLater()
         #expect(!region.needsReload)
-        region.review()
+        region.review(at: self.now)
         #expect(region.needsReload)
         #expect(region.use(at: self.now))
+    }
+
+    @Test func aReloadInVainIsNotTriedAgainForAWhile() throws {
+        let region = try #require(self.region(.sample(1)))
+        region.reloadOnAccess()
+        region.postponeReload(at: self.now.advanced(by: .seconds(5)))
+        #expect(!region.needsReload && region.isToBeReloaded)
+        region.review(at: self.now.advanced(by: .seconds(14)))
+        #expect(!region.needsReload)
+        region.review(at: self.now.advanced(by: .seconds(15)))
+        #expect(region.needsReload)
     }
 
     @Test func theFirstReasonNotToBelieveItStays() throws {

@@ -142,6 +142,46 @@ import TiKVTransport
         #expect(try await harness.sender.locate(before: self.bytes("z"), &call) === old)
     }
 
+    @Test func whileAPDThatSaysNothingIsWaitedForWhatWillDoIsUsed() async throws {
+        let harness = PipelineHarness([.sample(1)])
+        let old = try await self.locate(harness, "z")
+        harness.regions.change { state in state.silence = { [clock = harness.clock] in clock.advance(to: $0.instant) } }
+        for way in 0..<4 {
+            old.reloadOnAccess()
+            let start = harness.clock.now
+            let questions = harness.regions.questions.count
+            for _ in 0..<3 {
+                var call = self.call(harness)
+                let found: CachedRegion
+                switch way {
+                case 0: found = try await harness.sender.locate(self.bytes("z"), &call)
+                case 1: found = try await harness.sender.locate(before: self.bytes("z"), &call)
+                case 2: found = try await harness.sender.locate(id: 1, &call)
+                default: found = try await harness.sender.locate(startOf: self.span("b", "x"), &call)
+                }
+                #expect(found === old)
+                await harness.cache.collect()
+            }
+            // One question, and not all of the call's time; then it is left at that for a while.
+            #expect(start.duration(to: harness.clock.now) == .seconds(2))
+            #expect(harness.regions.questions.count == questions + 1)
+        }
+        harness.clock.advance(by: .seconds(CachedRegion.reloadPauseSeconds))
+        await harness.cache.collect()
+        #expect(old.needsReload)
+    }
+
+    @Test func manyRangesThatWillDoAreNotWaitedForEither() async throws {
+        let harness = PipelineHarness(Self.regions(3))
+        var call = self.call(harness)
+        let spans = [self.span("", "a"), self.span("a", "b"), self.span("b", "")]
+        let before = try await harness.sender.regions(of: spans, &call)
+        for piece in before { piece.region.reloadOnAccess() }
+        harness.regions.change { $0.failure = PDError(.unreachable, "away") }
+        let after = try await harness.sender.regions(of: spans, &call)
+        #expect(after.map(\.region.id) == [1, 2, 3])
+    }
+
     @Test func brokenKeysFailAtOnce() async throws {
         let harness = PipelineHarness([.sample(1)])
         harness.regions.change { $0.failure = PDError(.server, "a region whose bounds are no keys") }

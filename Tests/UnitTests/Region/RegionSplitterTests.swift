@@ -37,13 +37,14 @@ import TiKVTransport
 
     /// Answers a split as TiKV does: new regions for all but the last part, whose version has grown.
     private static func split(
-        _ request: Kvrpcpb_SplitRegionRequest, of region: RegionDescription
+        _ request: Kvrpcpb_SplitRegionRequest, of region: RegionDescription, keepsIDOnTheLeft: Bool = false
     ) -> Kvrpcpb_SplitRegionResponse {
         var response = Kvrpcpb_SplitRegionResponse()
         let bounds = [region.startKey] + request.splitKeys.map { [UInt8]($0) } + [region.endKey]
         for index in 1..<bounds.count {
             var part = Metapb_Region()
-            part.id = index == bounds.count - 1 ? region.id : region.id * 100 + UInt64(index)
+            let keepsID = keepsIDOnTheLeft ? index == 1 : index == bounds.count - 1
+            part.id = keepsID ? region.id : region.id * 100 + UInt64(index)
             part.startKey.append(contentsOf: bounds[index - 1])
             part.endKey.append(contentsOf: bounds[index])
             part.regionEpoch.confVer = region.epoch.confVer
@@ -83,6 +84,15 @@ import TiKVTransport
             #expect(try await harness.sender.locate(Array(key.utf8), &call).id == id)
         }
         #expect(harness.regions.questions.count == questions)
+    }
+
+    @Test(arguments: [false, true]) func thePartThatKeepsTheIDIsNoneOfTheNew(isOnTheLeft: Bool) async throws {
+        let harness = PipelineHarness([.sample(1)])
+        harness.on("store1") { request in
+            Self.split(request as? Kvrpcpb_SplitRegionRequest ?? .init(), of: .sample(1), keepsIDOnTheLeft: isOnTheLeft)
+        }
+        let splitter = RegionSplitter(sender: harness.sender, scheduler: Scheduler())
+        #expect(try await splitter.split(at: self.keys("bd")).sorted() == (isOnTheLeft ? [102, 103] : [101, 102]))
     }
 
     @Test func splittingWhereRegionsMeetAsksNobody() async throws {

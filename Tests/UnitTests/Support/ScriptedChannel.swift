@@ -39,6 +39,7 @@ final class ScriptedChannel: RPCChannel {
             $0.calls.append(method.name)
             $0.metadata.append(options.metadata)
         }
+        if self.isShutDown { throw RPCError(.unavailable, "closed here", delivery: .notSent) }
         guard let response = try await self.handler(method.name, request, options) as? Response else {
             throw RPCError(.unimplemented, "the script has no such answer", delivery: .answered)
         }

@@ -51,6 +51,11 @@ final class VirtualClock: TimeSource {
         for continuation in woken { continuation.resume(returning: true) }
     }
 
+    /// Moves on to a moment, unless that has passed.
+    func advance(to instant: ContinuousClock.Instant) {
+        self.advance(by: max(.zero, self.now.duration(to: instant)))
+    }
+
     /// Returns when so many waits are under way.
     func waitForSleepers(_ count: Int) async {
         await withCheckedContinuation { continuation in

@@ -18,6 +18,8 @@ final class ModelRegions: RegionSource {
         var late: [RegionDescription]?
         /// What happens while PD is asked.
         var onQuestion: (@Sendable () -> Void)?
+        /// It never answers: whoever asks learns so when the time that it gave is over.
+        var silence: (@Sendable (Deadline) -> Void)?
         /// What was asked, in order.
         var questions: [String] = []
     }
@@ -38,13 +40,17 @@ final class ModelRegions: RegionSource {
     }
 
     private func ask<Answer: Sendable>(
-        _ question: String, _ body: @Sendable (State) -> Answer
+        _ question: String, _ deadline: Deadline, _ body: @Sendable (State) -> Answer
     ) throws(PDError) -> Answer {
-        let (answer, failure, onQuestion) = self.state.withLock { state in
+        let (answer, failure, onQuestion, silence) = self.state.withLock { state in
             state.questions.append(question)
-            return (body(state), state.failure, state.onQuestion)
+            return (body(state), state.failure, state.onQuestion, state.silence)
         }
         onQuestion?()
+        if let silence {
+            silence(deadline)
+            throw PDError(.deadlineExceeded, "PD says nothing")
+        }
         if let failure { throw failure }
         return answer
     }
@@ -56,7 +62,7 @@ final class ModelRegions: RegionSource {
     func region(
         for key: [UInt8], fromLeader: Bool, deadline: Deadline
     ) async throws(PDError) -> RegionDescription? {
-        try self.ask("region") { state in
+        try self.ask("region", deadline) { state in
             ((fromLeader ? nil : state.late) ?? state.regions).first {
                 !KeyOrder.isLess(key, $0.startKey) && ($0.endKey.isEmpty || KeyOrder.isLess(key, $0.endKey))
             }
@@ -64,13 +70,13 @@ final class ModelRegions: RegionSource {
     }
 
     func region(id: UInt64, deadline: Deadline) async throws(PDError) -> RegionDescription? {
-        try self.ask("id \(id)") { state in state.regions.first { $0.id == id } }
+        try self.ask("id \(id)", deadline) { state in state.regions.first { $0.id == id } }
     }
 
     func batchScanRegions(
         _ spans: [KeySpan], limit: Int, deadline: Deadline
     ) async throws(PDError) -> [RegionDescription] {
-        try self.ask("batch \(spans.count)") { state in
+        try self.ask("batch \(spans.count)", deadline) { state in
             Array(
                 state.regions.filter { region in
                     spans.contains { span in
@@ -84,7 +90,7 @@ final class ModelRegions: RegionSource {
     func previousRegion(
         for key: [UInt8], fromLeader: Bool, deadline: Deadline
     ) async throws(PDError) -> RegionDescription? {
-        try self.ask("previous") { state in
+        try self.ask("previous", deadline) { state in
             state.regions.last { !$0.endKey.isEmpty && !KeyOrder.isLess(key, $0.endKey) }
         }
     }
@@ -92,7 +98,7 @@ final class ModelRegions: RegionSource {
     func scanRegions(
         _ span: KeySpan, limit: Int, deadline: Deadline
     ) async throws(PDError) -> [RegionDescription] {
-        try self.ask("scan") { state in
+        try self.ask("scan", deadline) { state in
             Array(
                 state.regions.filter {
                     (span.end.isEmpty || KeyOrder.isLess($0.startKey, span.end))
@@ -102,6 +108,6 @@ final class ModelRegions: RegionSource {
     }
 
     func store(id: UInt64, deadline: Deadline) async throws(PDError) -> StoreDescription? {
-        try self.ask("store \(id)") { $0.stores[id] }
+        try self.ask("store \(id)", deadline) { $0.stores[id] }
     }
 }

@@ -33,6 +33,7 @@ final class PipelineHarness: Sendable {
         /// Hosts that answer to no health check, though they may have a handler.
         let dead = Mutex<Set<String>>([])
         let probes = Mutex<[String]>([])
+        let watched = Mutex<[UInt64]>([])
 
         func channel(
             _ address: PeerAddress, feedback: @escaping @Sendable (StoreFeedback) -> Void
@@ -73,12 +74,14 @@ final class PipelineHarness: Sendable {
         self.lifecycle = ClientLifecycle(clock: clock)
         let codecs = CodecSource(codec, clock: clock)
         self.stores = StoreConnections(
-            source: self.regions, clock: clock, logger: logger, onHealth: onHealth,
+            source: self.regions, clock: clock, logger: logger, probeTimeout: routing.livenessTimeout,
+            onHealth: onHealth,
             makeChannel: { script.channel($0, feedback: $1) },
             retire: { [background] number in
                 script.retired.withLock { $0 += 1 }
                 background.add(.closeRetired(number))
-            })
+            },
+            watch: { id in script.watched.withLock { $0.append(id) } })
         self.cache = RegionCache(
             source: CodecRegionSource(source: self.regions, codecs: codecs), stores: self.stores,
             configuration: configuration, maximumKeySize: 16, clock: clock, random: { 0.5 }, logger: logger,
@@ -116,6 +119,9 @@ final class PipelineHarness: Sendable {
     func report(_ feedback: StoreFeedback, from host: String) {
         self.script.feedback.withLock { $0[host] }?(feedback)
     }
+
+    /// The stores that somebody was asked to look after, in order.
+    var watched: [UInt64] { self.script.watched.withLock { $0 } }
 
     var retiredChannels: Int { self.script.retired.withLock { $0 } }
 
