@@ -45,6 +45,9 @@ package struct BackoffKind: Sendable, Hashable {
     package static let pdRPC = BackoffKind("pdRPC", base: .milliseconds(500), cap: .seconds(3), jitter: .equal)
     /// A store can't be reached, or the connection broke.
     package static let tikvRPC = BackoffKind("tikvRPC", base: .milliseconds(100), cap: .seconds(2), jitter: .equal)
+    /// The same for a store of the columnar engine.
+    package static let tiflashRPC = BackoffKind(
+        "tiflashRPC", base: .milliseconds(100), cap: .seconds(2), jitter: .equal)
     /// What is known of a region turned out wrong, or PD knows no region.
     package static let regionMiss = BackoffKind(
         "regionMiss", base: .milliseconds(2), cap: .milliseconds(500), jitter: .none)
@@ -55,6 +58,9 @@ package struct BackoffKind: Sendable, Hashable {
     /// ``Backoff``.
     package static let serverBusy = BackoffKind(
         "serverBusy", base: .seconds(2), cap: .seconds(10), jitter: .equal, excludedUpTo: .seconds(600))
+    /// The same for a store of the columnar engine, whose waits count in full.
+    package static let tiflashServerBusy = BackoffKind(
+        "tiflashServerBusy", base: .seconds(2), cap: .seconds(10), jitter: .equal)
     package static let diskFull = BackoffKind("diskFull", base: .milliseconds(500), cap: .seconds(5), jitter: .none)
     package static let recoveryInProgress = BackoffKind(
         "recoveryInProgress", base: .milliseconds(100), cap: .seconds(10), jitter: .equal)

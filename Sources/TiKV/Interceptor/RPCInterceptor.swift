@@ -54,10 +54,12 @@ public struct InterceptedRPC: Sendable {
     public let storeID: UInt64
     /// The region that the request is for.
     public let regionID: UInt64
-    /// 1 for the first RPC of a call to this region, 2 for the first that is tried again.
+    /// 1 for the first RPC of a call, or of the part of it that one region holds; 2 for the next try, wherever that goes.
     public let attempt: Int
     /// Whether the call changes anything.
     public let isWrite: Bool
+    /// How urgent it is to the store.
+    public let priority: RequestPriority
     /// The time that the RPC may take. It can be made shorter, not longer.
     public var timeout: Duration
     /// TiKV's `request_source` label.

@@ -25,6 +25,21 @@ public struct RequestPriority: Sendable, Hashable, CustomStringConvertible {
     public static let high = RequestPriority(
         description: "high", transport: 16, command: .high)
 
+    /// What a store is told.
+    init(_ command: Kvrpcpb_CommandPri) {
+        switch command {
+        case .low: self = .low
+        case .high: self = .high
+        case .normal, .UNRECOGNIZED: self = .normal
+        }
+    }
+
+    private init(description: String, transport: UInt64, command: Kvrpcpb_CommandPri) {
+        self.description = description
+        self.transport = transport
+        self.command = command
+    }
+
     /// Set by `withRequestPriority` around the running code.
     @TaskLocal static var scoped = RequestPriority.normal
 }

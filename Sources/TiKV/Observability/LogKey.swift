@@ -17,6 +17,7 @@ enum LogKey: String {
     case reason = "tikv.reason"
     case region = "tikv.region"
     case store = "tikv.store"
+    case target = "tikv.target"
 }
 
 extension Logger {

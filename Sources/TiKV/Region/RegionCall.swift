@@ -26,8 +26,8 @@ struct RegionCall: Sendable {
     var sends = 0
     /// Whether an earlier try may have taken effect.
     var isOutcomeUnknown = false
-    /// What stores say that the call cost them.
-    var details = ExecutionDetails()
+    /// Who wants to know what becomes of its RPCs; mostly nobody.
+    let recorder: RequestRecorder?
     /// Which replica the first try went to, in the words of the request's source.
     var firstSource: String?
     private var moves = 0
@@ -40,6 +40,7 @@ struct RegionCall: Sendable {
         self.deadline = deadline
         self.isWrite = isWrite
         self.options = options
+        self.recorder = options.recorder ?? RequestRecorder.scoped
     }
 
     /// The call goes to another region, or to what the region has become.
@@ -128,8 +129,8 @@ extension TiKVError.Code {
     /// The reason that a wait of this kind stands for; nil where it may be many.
     init?(_ kind: BackoffKind) {
         switch kind {
-        case .tikvRPC: self = .storeUnreachable
-        case .serverBusy: self = .serverIsBusy
+        case .tikvRPC, .tiflashRPC: self = .storeUnreachable
+        case .serverBusy, .tiflashServerBusy: self = .serverIsBusy
         case .diskFull: self = .diskFull
         case .recoveryInProgress: self = .recoveryInProgress
         case .pdRPC: self = .pdUnreachable

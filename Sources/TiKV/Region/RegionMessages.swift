@@ -13,6 +13,14 @@ protocol RegionRequest: KeyedRequest {
 protocol RegionResponse: KeyedResponse {
     var hasRegionError: Bool { get }
     var regionError: Errorpb_Error { get set }
+    /// Whether it says what it cost.
+    var hasExecDetailsV2: Bool { get }
+    var execDetailsV2: Kvrpcpb_ExecDetailsV2 { get }
+}
+
+extension RegionResponse {
+    var hasExecDetailsV2: Bool { false }
+    var execDetailsV2: Kvrpcpb_ExecDetailsV2 { Kvrpcpb_ExecDetailsV2() }
 }
 
 /// An answer whose own error is a text.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import SwiftProtobuf
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -20,9 +21,6 @@ extension RegionRequestSender {
 
     /// How long PD may take to say whether a store is where it was.
     private static let storeCheckTimeout = Duration.seconds(2)
-
-    /// The metadata by which a store is asked to pass a request on.
-    static let forwardedHost = "tikv-forwarded-host"
 
     /// Sends a request to a region, and again as long as it is this region that it should go to. Its keys, and those of the
     /// answer, are the application's.
@@ -54,7 +52,7 @@ extension RegionRequestSender {
             var options = CallOptions(
                 timeout: min(remaining, call.options.replica.readTimeout ?? remaining),
                 priority: call.options.overridePriority)
-            if target.proxy != nil { options.metadata = [Self.forwardedHost: "\(target.store.address)"] }
+            if target.proxy != nil { options.forwardedHost = "\(target.store.address)" }
             let record = region.replicas[target.choice.proxy ?? target.choice.index].store
             try self.take(record)
             let result: Result<Response, RPCError>
@@ -66,6 +64,15 @@ extension RegionRequestSender {
             }
             self.giveBack(record)
             let latency = begin.duration(to: self.clock.now)
+            if let recorder = call.recorder {
+                let access = Self.access(target, region, result)
+                recorder.record(method.name, took: latency, access, result.details)
+                if call.options.replica.isStaleRead, case .success(let response) = result {
+                    recorder.recordStaleRead(
+                        access, isLocal: record.labels["zone"].map { $0 == self.configuration.zone } ?? false,
+                        bytes: Self.size(request) + Self.size(response))
+                }
+            }
             let isAgain: Bool
             switch result {
             case .success(var response):
@@ -76,7 +83,7 @@ extension RegionRequestSender {
                     throw TiKVError(error)
                 }
                 guard response.hasRegionError else {
-                    self.succeeded(target, in: region, response, &call)
+                    self.succeeded(target, in: region, &call)
                     return response
                 }
                 self.needSelector(region, &call)
@@ -92,13 +99,34 @@ extension RegionRequestSender {
     }
 
     private func succeeded(
-        _ target: Target, in region: CachedRegion, _ response: some RegionResponse, _ call: inout RegionCall
+        _ target: Target, in region: CachedRegion, _ call: inout RegionCall
     ) {
-        if let details = (response as? any DetailedResponse)?.details { call.details.merge(details) }
         guard call.selector != nil else { return }
         var effects: [ReplicaSelector.Effect] = []
         call.selector?.succeeded(target.choice, leader: region.leaderIndex, effects: &effects)
         self.applyNow(effects, to: region)
+    }
+
+    /// Bytes of a message; looked at only where somebody wants to know it.
+    private static func size(_ message: some Message) -> Int {
+        let bytes: [UInt8]? = try? message.serializedBytes()
+        return bytes?.count ?? 0
+    }
+
+    /// What is told of a try.
+    private static func access(
+        _ target: Target, _ region: CachedRegion, _ result: Result<some RegionResponse, RPCError>
+    ) -> RequestStatistics.Access {
+        let error: String?
+        switch result {
+        case .success(let response):
+            error = response.hasRegionError ? RegionErrorReaction.name(of: response.regionError) : nil
+        case .failure(let failure): error = "\(failure.code)"
+        }
+        return RequestStatistics.Access(
+            regionID: region.id, storeID: target.store.id, address: "\(target.receiver.address)",
+            peerID: region.replicas[target.choice.index].peer.id,
+            isReplicaRead: target.choice.isReplicaRead, isStaleRead: target.choice.isStaleRead, error: error)
     }
 
     // MARK: - Choosing
@@ -116,7 +144,7 @@ extension RegionRequestSender {
         self.needSelector(region, &call)
         while true {
             try self.check(call)
-            try await self.resolveDoubtful(in: region, &call)
+            try await self.resolveDoubtful(in: region, call)
             var effects: [ReplicaSelector.Effect] = []
             let views = self.views(of: region, call.options.replica)
             let choice = call.selector?.choose(
@@ -156,7 +184,8 @@ extension RegionRequestSender {
             let store = replica.store
             let state = store.resolveState
             return ReplicaSelector.StoreView(
-                liveness: store.liveness, isEpochStale: replica.isEpochStale, isGone: state.isGone || !store.isTiKV,
+                liveness: store.liveness, isEpochStale: replica.isEpochStale,
+                isGone: state.isGone || store.engine != options.engine,
                 isResolved: state == .resolved, isSlow: store.isSlow,
                 isPreferred: (options.stores.isEmpty || options.stores.contains(store.id))
                     && store.matches(options.labels),
@@ -164,14 +193,44 @@ extension RegionRequestSender {
         }
     }
 
-    /// Asks PD about stores that are in doubt, and about all of them where it matters what labels they have.
-    private func resolveDoubtful(in region: CachedRegion, _ call: inout RegionCall) async throws(TiKVError) {
-        for replica in region.replicas {
+    /// Asks PD about the stores that matter: the leader's where that is in doubt and needed, and all whose labels are not
+    /// known where these matter. Others in doubt are looked after in the background.
+    private func resolveDoubtful(in region: CachedRegion, _ call: RegionCall) async throws(TiKVError) {
+        let options = call.options.replica
+        let leader = options.mode == .leader ? region.leaderIndex : nil
+        var needed: [StoreRecord] = []
+        for (index, replica) in region.replicas.enumerated() {
             switch replica.store.resolveState {
-            case .needsCheck: _ = try await self.store(of: replica, &call)
-            case .unresolved where call.options.replica.dependsOnStores: _ = try await self.store(of: replica, &call)
+            case .needsCheck where index == leader: needed.append(replica.store)
+            case .needsCheck: self.stores.suspect(replica.store)
+            case .unresolved where options.dependsOnStores: needed.append(replica.store)
             case .unresolved, .resolved, .tombstone, .unknownToPD: break
             }
+        }
+        if !needed.isEmpty { try await self.resolve(needed, call) }
+    }
+
+    /// Asks PD about stores, all at the same time; where it does not answer soon, what is known has to do.
+    private func resolve(_ records: [StoreRecord], _ call: RegionCall) async throws(TiKVError) {
+        let patience = Deadline(after: Self.storeCheckTimeout, from: self.clock.now)
+        let limit = patience.instant < call.deadline.instant ? patience : call.deadline
+        let failure = await withTaskGroup(of: TiKVError?.self) { group in
+            for record in records {
+                group.addTask {
+                    do throws(TiKVError) {
+                        _ = try await self.stores.resolve(record.id, deadline: limit)
+                        return nil
+                    } catch {
+                        // Without its labels a store is not preferred, which is all; whoever is chosen is asked for again.
+                        if !Task.isCancelled { record.keepPlace() }
+                        return error
+                    }
+                }
+            }
+            return await group.first { $0 != nil } ?? nil
+        }
+        if let failure, call.deadline.hasPassed(at: self.clock.now) {
+            throw call.failed(toAskPD: failure, hasDeadlinePassed: true)
         }
     }
 
@@ -188,7 +247,7 @@ extension RegionRequestSender {
             replica.store.lastHandle != nil && patience.instant < call.deadline.instant ? patience : call.deadline
         do throws(TiKVError) {
             if let store = try await self.stores.resolve(id, deadline: deadline) {
-                return replica.store.isTiKV ? store : nil
+                return replica.store.engine == call.options.replica.engine ? store : nil
             }
         } catch {
             let hasPassed = call.deadline.hasPassed(at: self.clock.now)
@@ -209,6 +268,9 @@ extension RegionRequestSender {
     /// All replicas were tried, or none can be: waits, so that the region is looked up anew after a while.
     private func nobodyLeft(in region: CachedRegion, _ call: inout RegionCall) async throws(TiKVError) {
         if let wait = call.selector?.owedWait() { try await self.wait(wait.kind, hint: wait.hint, &call) }
+        // One of those in doubt may be elsewhere by now.
+        let doubtful = region.replicas.map(\.store).filter { $0.resolveState == .needsCheck }
+        if !doubtful.isEmpty { try await self.resolve(doubtful, call) }
         let store = region.replicas[region.leaderIndex].store
         if store.liveness != .reachable {
             let address = store.lastHandle.map { " at \($0.address)" } ?? ""
@@ -223,7 +285,7 @@ extension RegionRequestSender {
 
     /// What a look at a store finds. A call without the time for one leaves it to others.
     func liveness(of record: StoreRecord, _ call: RegionCall) async -> StoreLiveness {
-        guard call.deadline.remaining(at: self.clock.now) > StoreConnections.probeTimeout else {
+        guard call.deadline.remaining(at: self.clock.now) > self.stores.probeTimeout else {
             self.stores.suspect(record)
             return record.liveness
         }
@@ -286,12 +348,10 @@ extension RegionRequestSender {
     }
 }
 
-/// An answer that says what it cost.
-protocol DetailedResponse {
-    var hasExecDetailsV2: Bool { get }
-    var execDetailsV2: Kvrpcpb_ExecDetailsV2 { get }
-}
-
-extension DetailedResponse {
-    var details: ExecutionDetails? { self.hasExecDetailsV2 ? ExecutionDetails(self.execDetailsV2) : nil }
+extension Result where Success: RegionResponse, Failure == RPCError {
+    /// What the answer says that it cost.
+    fileprivate var details: Kvrpcpb_ExecDetailsV2? {
+        guard case .success(let response) = self, response.hasExecDetailsV2 else { return nil }
+        return response.execDetailsV2
+    }
 }

@@ -34,7 +34,8 @@ extension RegionRequestSender {
         let limit = options.timeout ?? .zero
         let rpc = InterceptedRPC(
             method: method.name, address: "\(store.address)", storeID: store.id, regionID: request.context.regionID,
-            attempt: call.sends, isWrite: call.isWrite, timeout: limit,
+            attempt: call.sends, isWrite: call.isWrite,
+            priority: RequestPriority(request.context.priority), timeout: limit,
             requestSource: request.context.requestSource, metadata: [:])
         let prepared = (request, options)
         let next = RPCInterceptorNext<Response>(rest: chain.interceptors[...]) { rpc in

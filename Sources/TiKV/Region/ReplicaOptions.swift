@@ -6,6 +6,8 @@ struct ReplicaOptions: Sendable, Hashable {
     var mode: ReplicaReadMode = .leader
     /// Any replica may serve from what it has, as of the request's timestamp. Goes with `mixed`.
     var isStaleRead = false
+    /// Which kind of store may serve. Peers on others are passed over.
+    var engine = StoreEngine.tikv
     /// Whether the request only reads data, so that others than the leader may serve it.
     var isRead = false
     /// Labels of the stores to prefer, all of them.
@@ -39,8 +41,29 @@ struct ReplicaOptions: Sendable, Hashable {
     }
 
     /// Whether the leader is the one to ask, with nothing to be told: the way of most requests.
-    var isPlain: Bool { self.mode == .leader && !self.isStaleRead && self.busyThreshold == .zero }
+    var isPlain: Bool {
+        self.mode == .leader && !self.isStaleRead && self.busyThreshold == .zero && self.engine == .tikv
+    }
 
     /// Whether it matters what labels a store has.
-    var dependsOnStores: Bool { !self.labels.isEmpty || !self.stores.isEmpty }
+    var dependsOnStores: Bool { !self.labels.isEmpty || !self.stores.isEmpty || self.engine != .tikv }
+
+    /// Any replica on a store of the columnar engine.
+    static func columnar() -> ReplicaOptions {
+        var options = Self.read(.learner)
+        options.engine = .tiflash
+        return options
+    }
+
+    /// The same request where nobody but leaders serves.
+    var asLeaderRead: ReplicaOptions {
+        guard self.engine == .tikv else { return self }
+        var options = self
+        options.mode = .leader
+        options.isStaleRead = false
+        options.busyThreshold = .zero
+        options.labels = [:]
+        options.stores = []
+        return options
+    }
 }

@@ -101,7 +101,7 @@ extension ReplicaSelector {
             && liveness == .unreachable && self.replicas.count > 1
         // With somebody to forward it, the leader's store may stay what it is: not all of its regions are to be reloaded.
         if liveness != .reachable, !canForward { effects.append(.failed(choice.proxy ?? choice.index)) }
-        return .wait(.tikvRPC)
+        return .wait(self.options.engine == .tikv ? .tikvRPC : .tiflashRPC)
     }
 
     // MARK: - Private
@@ -133,7 +133,7 @@ extension ReplicaSelector {
             effects.append(.markSlow(index))
             if index == leader { self.countBusyLeader(index) }
         }
-        let wait = Wait(kind: .serverBusy, hint: hint)
+        let wait = Wait(kind: self.options.engine == .tikv ? .serverBusy : .tiflashServerBusy, hint: hint)
         guard self.canGoOnAtOnce(leader: leader, stores: stores) else { return .wait(wait.kind, hint: wait.hint) }
         self.owe(wait, at: index)
         self.replicas[index].marks.insert(.busy)

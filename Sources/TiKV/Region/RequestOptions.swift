@@ -52,6 +52,8 @@ struct RequestOptions: Sendable {
     var traceControlFlags: UInt64 = 0
     /// The version of the region's buckets that it was split by.
     var bucketsVersion: UInt64 = 0
+    /// Who wants to know what becomes of the RPCs, in place of the one that a scope has.
+    var recorder: RequestRecorder?
     /// Whether any of what follows `replica` differs from what requests have anyway.
     private var isChanged: Bool {
         self.priority != .normal || !self.resourceGroupTag.isEmpty

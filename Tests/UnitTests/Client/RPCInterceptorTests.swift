@@ -3,6 +3,7 @@
 
 import Synchronization
 import Testing
+import TiKVPD
 import TiKVProto
 import TiKVTransport
 
@@ -126,6 +127,20 @@ import TiKVTransport
         #expect(log.rpcs.map(\.attempt) == [1, 2])
         #expect(log.rpcs.map(\.requestSource) == ["leader_unknown", "retry_leader_follower_unknown"])
         #expect(log.texts == ["+a", "-a", "+a", "-a"])
+    }
+
+    @Test func triesAreCountedOnWhereTheRegionIsAnother() async throws {
+        let log = Log()
+        let harness = Harness([.sample(1)], interceptors: [Recorder(name: "a", log: log)])
+        let regions = harness.regions
+        harness.on("store1") { request in
+            guard (request as? Kvrpcpb_RawGetRequest)?.context.regionID == 1 else { return Harness.value("v") }
+            regions.change { $0.regions = [.sample(2, epoch: RegionEpoch(confVer: 1, version: 2))] }
+            return Harness.regionError { $0.epochNotMatch = .init() }
+        }
+        _ = try await harness.get()
+        #expect(log.rpcs.map(\.regionID) == [1, 2])
+        #expect(log.rpcs.map(\.attempt) == [1, 2])
     }
 
     @Test func whatAnInterceptorChangesIsSent() async throws {

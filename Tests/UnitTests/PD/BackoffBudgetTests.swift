@@ -86,6 +86,8 @@ import TiKVPD
     @Test func theLengthsAreTiKVs() {
         func lengths(_ kind: BackoffKind) -> [Duration] { [kind.base, kind.cap] }
         #expect(lengths(.tikvRPC) == [.milliseconds(100), .seconds(2)])
+        #expect(lengths(.tiflashRPC) == [.milliseconds(100), .seconds(2)])
+        #expect(lengths(.tiflashServerBusy) == [.seconds(2), .seconds(10)])
         #expect(lengths(.pdRPC) == [.milliseconds(500), .seconds(3)])
         #expect(lengths(.regionMiss) == [.milliseconds(2), .milliseconds(500)])
         #expect(lengths(.regionScheduling) == [.milliseconds(2), .milliseconds(500)])
@@ -100,5 +102,13 @@ import TiKVPD
         #expect(lengths(.txnLockFast) == [.milliseconds(10), .seconds(3)])
         #expect(lengths(.txnNotFound) == [.milliseconds(2), .milliseconds(500)])
         #expect(lengths(.commitTSLag) == [.milliseconds(2), .milliseconds(500)])
+        for kind: BackoffKind in [
+            .tikvRPC, .tiflashRPC, .pdRPC, .serverBusy, .tiflashServerBusy, .txnLock, .txnLockFast, .recoveryInProgress,
+        ] { #expect(kind.jitter == .equal) }
+        for kind: BackoffKind in [.txnNotFound, .maxTimestampNotSynced, .commitTSLag, .regionMiss, .diskFull] {
+            #expect(kind.jitter == .none)
+        }
+        #expect(BackoffKind.serverBusy.excludedUpTo == .seconds(600))
+        #expect(BackoffKind.tiflashServerBusy.excludedUpTo == .zero)
     }
 }

@@ -143,13 +143,39 @@ import Foundation
         // The second goes that way from the start.
         #expect(harness.hosts == ["store1", "store2", "store2"])
         #expect(
-            harness.options.map { $0.metadata.first(RegionRequestSender.forwardedHost) }
+            harness.options.map(\.forwardedHost)
                 == [nil, "store1:20160", "store1:20160"])
         // It is the leader's request all the same.
         #expect(self.contexts(harness).map(\.peer.storeID) == [1, 1, 1])
         harness.on("store1") { _ in Harness.value("1") }
         #expect(await harness.stores.probe(harness.stores.record(1)) == .reachable)
         #expect(try await harness.get() == Harness.value("1"))
+    }
+
+    @Test func storesInDoubtThatNobodyNeedsAreNotWaitedFor() async throws {
+        let harness = Harness([.sample(1)])
+        harness.on("store1") { _ in Harness.value("1") }
+        _ = try await harness.get()
+        _ = try await harness.stores.resolve(3, deadline: Deadline(after: .seconds(1), from: harness.clock.now))
+        harness.stores.record(3).needsCheck()
+        let questions = harness.regions.questions.count
+        harness.regions.change { state in state.silence = { [clock = harness.clock] in clock.advance(to: $0.instant) } }
+        let start = harness.clock.now
+        #expect(try await harness.get(options: self.options(.read(.mixed))) == Harness.value("1"))
+        #expect(harness.regions.questions.count == questions)
+        #expect(harness.clock.now == start)
+        #expect(harness.watched == [3])
+    }
+
+    @Test func labelsThatPDDoesNotTellAreDoneWithoutAfterOneWait() async throws {
+        let harness = Harness([.sample(1)])
+        harness.on("store1") { _ in Harness.value("1") }
+        _ = try await harness.get()
+        harness.regions.change { state in state.silence = { [clock = harness.clock] in clock.advance(to: $0.instant) } }
+        let start = harness.clock.now
+        let options = self.options(.read(.mixed, labels: ["zone": "z3"]))
+        #expect(try await harness.get(options: options) == Harness.value("1"))
+        #expect(start.duration(to: harness.clock.now) == .seconds(2))
     }
 
     @Test func aDeadStoreIsAvoidedByAllRegionsOfIts() async throws {
@@ -233,22 +259,38 @@ import Foundation
         #expect(self.contexts(harness).last?.resolvedLocks == [])
     }
 
-    @Test func aStoreTakesNoMoreRequestsThanItMay() async throws {
-        let harness = Harness([.sample(1)], jumps: false, routing: .init(maximumRequestsPerStore: 5))
+    @Test func whereOnlyLeadersServeEveryReadIsALeaderRead() async throws {
+        let harness = Harness([.sample(1)], routing: .init(readsFromLeadersOnly: true))
+        for store in ["store1", "store2", "store3"] { harness.on(store) { _ in Harness.value(store) } }
+        var busy = ReplicaOptions.read(.leader)
+        busy.busyThreshold = .milliseconds(50)
+        let all: [ReplicaOptions] = [
+            .read(.follower), .read(.mixed), .read(.preferLeader), .read(.learner), .staleRead(), busy,
+            .read(.mixed, labels: ["zone": "z3"]),
+        ]
+        for replica in all { #expect(try await harness.get(options: self.options(replica)) == Harness.value("store1")) }
+        for context in self.contexts(harness) {
+            #expect(!context.replicaRead && !context.staleRead && context.busyThresholdMs == 0)
+        }
+        #expect(self.contexts(harness).count == all.count)
+    }
+
+    @Test(arguments: [5, 500]) func aStoreTakesNoMoreRequestsThanItMay(limit: Int) async throws {
+        let harness = Harness([.sample(1)], jumps: false, routing: .init(maximumRequestsPerStore: limit))
         let arrived = Mutex(0)
         harness.on("store1") { _ throws(RPCError) in
             arrived.withLock { $0 += 1 }
-            while !Task.isCancelled { await Task.yield() }
+            try? await harness.clock.sleep(until: harness.clock.now.advanced(by: .seconds(3600)))
             throw RPCError(.cancelled, "", delivery: .unknown)
         }
         let code = await withTaskGroup(of: TiKVError.Code?.self) { group in
-            for _ in 0..<5 {
+            for _ in 0..<limit {
                 group.addTask {
                     _ = try? await harness.get()
                     return nil
                 }
             }
-            while arrived.withLock({ $0 }) < 5 { await Task.yield() }
+            while arrived.withLock({ $0 }) < limit { await Task.yield() }
             var code: TiKVError.Code?
             do throws(TiKVError) {
                 _ = try await harness.get()
