@@ -9,13 +9,15 @@ SKIP ?=
 # How many runs of each kind: make chaos CHAOS_SEEDS=5 CHAOS_FLAGS="--transfers 2000"
 CHAOS_SEEDS ?= 50
 CHAOS_FLAGS ?=
+# How often: make faults RUNS=100
+RUNS ?= 10
 # Seconds: make fuzz TIME=3600
 TIME ?= 60
 
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format lint proto check-proto foreign bench chaos fuzz tsan asan soak clean
+.PHONY: help demo test build format lint proto check-proto foreign bench chaos faults fuzz tsan asan soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +64,11 @@ chaos: ## Bank transfers and random histories under faults, CHAOS_SEEDS (50) run
 	@dev/setup build
 	swift build -c release --product chaos
 	@"$$(swift build -c release --show-bin-path)/chaos" --seeds $(CHAOS_SEEDS) $(CHAOS_FLAGS)
+
+faults: ## Run the fault runs RUNS times in a row (10), and sum up what came of them
+	@dev/setup build
+	@. dev/build-flags && swift build --build-tests "$${build_flags[@]}"
+	@dev/faults $(RUNS)
 
 fuzz: ## Fuzz the transport for TIME seconds (60)
 	@dev/setup build

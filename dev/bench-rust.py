@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The load of `tikv-cli bench raw` and `bench txn` by the Rust client, as it is published on PyPI with its Python binding.
 
-    .venv-foreign/bin/python dev/bench-rust.py PD get|put|txn-write|txn-get|txn-scan IN-FLIGHT SECONDS [BATCH-SIZE [KEYS]]
+    .venv-foreign/bin/python dev/bench-rust.py PD get|put|batch-get|batch-put|scan|txn-write|txn-get|txn-scan IN-FLIGHT SECONDS [BATCH-SIZE [KEYS]]
 
 Prints a JSON object. The binding's share of the processor time is in it: there is no other build of that client to be had.
 """
@@ -30,6 +30,24 @@ async def get(client, batch, keys):
 
 async def put(client, batch, keys):
     await client.put(key(random.randrange(keys)), VALUE)
+
+
+def spread(batch, keys):
+    """Distinct keys from all over, as `tikv-cli bench raw` has them."""
+    start, step = random.randrange(keys), keys // batch
+    return [key((start + place * step) % keys) for place in range(batch)]
+
+
+async def batch_get(client, batch, keys):
+    assert len(await client.batch_get(spread(batch, keys))) == batch
+
+
+async def batch_put(client, batch, keys):
+    await client.batch_put({key: VALUE for key in spread(batch, keys)})
+
+
+async def scan(client, batch, keys):
+    assert len(await client.scan(key(random.randrange(keys - batch + 1)), end=None, limit=batch)) == batch
 
 
 async def txn_write(client, batch, keys):
@@ -64,7 +82,7 @@ async def txn_scan(client, batch, keys):
         start = bytes(page[-1][0]) + b"\0"
 
 
-OPERATIONS = {"get": get, "put": put, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan}
+OPERATIONS = {"get": get, "put": put, "batch-get": batch_get, "batch-put": batch_put, "scan": scan, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan}
 
 
 async def calls(client, operation, seconds, batch, keys, latencies):

@@ -14,6 +14,8 @@ struct FaultRunTests {
     private final class Traffic: Sendable {
         private struct State {
             var operations = 0
+            var acknowledged = 0
+            var checked = 0
             var failures: [String: Int] = [:]
             var unknown = 0
             var longest = Duration.zero
@@ -29,12 +31,18 @@ struct FaultRunTests {
         var longest: Duration { self.state.withLock { $0.longest } }
         var failures: Int { self.state.withLock { $0.failures.values.reduce(0, +) } }
 
+        /// In the form that `dev/faults` sums up.
         var report: String {
-            self.state.withLock {
-                "\($0.operations) operations, \($0.failures.values.reduce(0, +)) failed \($0.failures), "
-                    + "\($0.unknown) with an unknown outcome, the longest took \($0.longest)"
+            self.state.withLock { state in
+                let failures = state.failures.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }
+                return "operations=\(state.operations) acknowledged=\(state.acknowledged) checked=\(state.checked) "
+                    + "failed=\(failures.isEmpty ? "0" : failures.joined(separator: ",")) unknown=\(state.unknown) "
+                    + "lost=\(state.problems.count) longest=\(state.longest)"
             }
         }
+
+        func acknowledge() { self.state.withLock { $0.acknowledged += 1 } }
+        func check() { self.state.withLock { $0.checked += 1 } }
 
         func done(_ duration: Duration, _ error: TiKVError?) {
             let woken = self.state.withLock { state in
@@ -95,6 +103,7 @@ struct FaultRunTests {
             var found: Value?
             let error = await Self.attempt(traffic) { found = try await client.get(key, timeout: Self.timeout) }
             guard error == nil else { return }
+            traffic.check()
             let number = found.flatMap { Int(String(decoding: $0.bytes, as: UTF8.self)) }
             let allowed = (possible[key] ?? []).union(acknowledged[key].map { [$0] } ?? [])
             if number == nil, acknowledged[key] == nil { return }
@@ -118,6 +127,7 @@ struct FaultRunTests {
                 if error.isOutcomeUnknown { possible[key, default: []].insert(number) }
             } else {
                 acknowledged[key] = number
+                traffic.acknowledge()
                 // A write of unknown outcome is over by now or never was: its request ended before this one began.
                 possible[key] = []
             }
@@ -127,11 +137,12 @@ struct FaultRunTests {
 
     /// Runs traffic while `trouble` goes on.
     private func run(
-        _ name: String, storeCount: Int = 3,
+        _ name: String, storeCount: Int = 3, pdMembers: Int = 1,
         _ trouble: (EmbeddedCluster, _ waitForMore: (Int) async -> Void) async throws -> Void
     ) async throws {
         let splits = stride(from: 32, to: 256, by: 32).map { [UInt8($0)] }
-        let configuration = EmbeddedCluster.Configuration(storeCount: storeCount, replicaCount: 3, splitKeys: splits)
+        let configuration = EmbeddedCluster.Configuration(
+            storeCount: storeCount, replicaCount: 3, splitKeys: splits, pdMembers: pdMembers)
         try await TestCluster.withControl(configuration) { client, cluster in
             let traffic = Traffic()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -148,7 +159,7 @@ struct FaultRunTests {
                 traffic.end()
                 try await group.waitForAll()
             }
-            print("fault run \(name): \(traffic.report)")
+            print("fault run [\(name)] \(traffic.report)")
             #expect(traffic.problems.isEmpty, "\(traffic.problems.prefix(5))")
             #expect(traffic.failures == 0, "\(traffic.report)")
             #expect(traffic.longest < Self.timeout + Self.tolerance)
@@ -229,6 +240,49 @@ struct FaultRunTests {
                 for store in stores { try await cluster.stopStore(store) }
                 for store in stores { try await cluster.startStore(store) }
                 await waitForMore(100)
+            }
+        }
+    }
+
+    @Test func theLeaderOfPDDies() async throws {
+        try await self.run("PD's leader killed", pdMembers: 3) { cluster, waitForMore in
+            var random = SeededRandom(5)
+            for _ in 0..<4 {
+                guard let leader = cluster.pdLeader else { continue }
+                try await cluster.stopPDMember(leader)
+                // So that PD is needed.
+                _ = try? cluster.split(at: [UInt8.random(in: 1...255, using: &random), 3])
+                cluster.scatterLeaders()
+                await waitForMore(60)
+                try await cluster.startPDMember(leader)
+                await waitForMore(30)
+            }
+        }
+    }
+
+    /// What is known goes on working, what stores say is followed; what only PD knows is waited for until it is back.
+    @Test func pdIsAwayForAWhile() async throws {
+        try await self.run("PD fully down", pdMembers: 3) { cluster, waitForMore in
+            for round in 0..<3 {
+                // What stores there are must be known.
+                for store in cluster.stores.map(\.id) {
+                    for region in cluster.regions { try cluster.transferLeader(ofRegion: region.id, to: store) }
+                    await waitForMore(50)
+                }
+                for member in cluster.pdMembers { try await cluster.stopPDMember(member.id) }
+                await waitForMore(100)
+                // Stores tell where leaders went, and what has become of regions.
+                cluster.scatterLeaders()
+                await waitForMore(100)
+                _ = try? cluster.split(at: [UInt8(round * 60 + 40), 9])
+                await waitForMore(100)
+                // A store's death needs PD in the end: calls wait for it, within their time.
+                let store = cluster.stores[round].id
+                try await cluster.stopStore(store)
+                for member in cluster.pdMembers { try await cluster.startPDMember(member.id) }
+                await waitForMore(60)
+                try await cluster.startStore(store)
+                await waitForMore(60)
             }
         }
     }
