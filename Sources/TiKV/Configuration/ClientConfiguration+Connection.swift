@@ -67,8 +67,8 @@ extension ClientConfiguration {
         public var maximumRequestSize: Int = 1 << 30
 
         /// Bytes that a server may send ahead on one call or stream before it has to wait until they are read; default
-        /// 8 MiB, at most 2³¹-1. All requests of a batch stream share it.
-        public var streamWindow: Int = 8 << 20
+        /// 128 MiB, at most 2³¹-1. All requests of a batch stream share it.
+        public var streamWindow: Int = 128 << 20
 
         /// The same for all calls of a connection together; default 128 MiB.
         public var connectionWindow: Int = 128 << 20

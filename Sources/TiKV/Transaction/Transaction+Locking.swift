@@ -115,7 +115,8 @@ extension Transaction {
 
     /// Those of the keys that must be asked for.
     private func wanted(
-        _ targets: [PessimisticLocker.Target], _ options: LockOptions, isRepeated: Bool, _ result: inout [Key: LockedKey]
+        _ targets: [PessimisticLocker.Target], _ options: LockOptions, isRepeated: Bool,
+        _ result: inout [Key: LockedKey]
     ) throws(TiKVError) -> [PessimisticLocker.Target] {
         var wanted: [PessimisticLocker.Target] = []
         for target in targets {

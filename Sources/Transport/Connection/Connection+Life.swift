@@ -76,7 +76,7 @@ extension Connection {
         self.resolver = nil
         self.startKeepAlive()
         self.lookAtIdle()
-        self.inspectCommands()
+        self.inspectCommands(at: .now())
         self.observe(.ready)
         let waiting = self.waiting
         self.waiting = []
@@ -209,8 +209,9 @@ extension Connection {
     private static let inspectionInterval = TimeAmount.seconds(60)
 
     /// Puts into the log when commands wait long for their answers.
-    private func inspectCommands() {
-        let pending = self.batch.correlator.inspect(at: .now())
+    func inspectCommands(at now: NIODeadline) {
+        self.inspectionTimer?.cancel()
+        let pending = self.batch.correlator.inspect(at: now)
         if pending.slow > 0 {
             self.logger.info(
                 "commands wait long for their answers",
@@ -222,7 +223,7 @@ extension Connection {
                 ])
         }
         self.inspectionTimer = self.eventLoop.scheduleTask(in: Self.inspectionInterval) { [weak self] in
-            self?.assumeIsolated { $0.inspectCommands() }
+            self?.assumeIsolated { $0.inspectCommands(at: .now()) }
         }
     }
 

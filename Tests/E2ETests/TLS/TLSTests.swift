@@ -118,6 +118,32 @@ struct TLSTests {
         }
     }
 
+    /// The client's own certificate and key too.
+    @Test func aRenewedIdentityIsShownToNewConnections() async throws {
+        let certificates = try EmbeddedCluster.TLS.development()
+        let other = try EmbeddedCluster.TLS.development()
+        try await TLSFiles.with { files in
+            func write(_ identity: EmbeddedCluster.DevelopmentCertificates) throws {
+                try files.write(identity.clientCertificate, "client.pem")
+                try files.write(identity.clientKey, "client-key.pem")
+            }
+            try files.write(certificates.ca, "ca.pem")
+            try write(other)
+            let tls = try ClientConfiguration.TLS(
+                caPath: files.path("ca.pem"), certificatePath: files.path("client.pem"),
+                keyPath: files.path("client-key.pem"))
+            try await TestCluster.withControl(
+                .init(tls: certificates.serverTLS(requiresClientCertificate: true)), configuration: .init(tls: tls)
+            ) { client, _ in
+                let error = await failure { try await client.get("k", timeout: .seconds(3)) }
+                #expect(error != nil)
+                try write(certificates)
+                try await client.put("k", value: "v")
+                #expect(try await client.get("k") == "v")
+            }
+        }
+    }
+
     /// PD is still connected when a store comes back with a certificate that nobody trusts.
     @Test func aStoreThatIsNotTrustedIsNamed() async throws {
         let good = try EmbeddedCluster.TLS.development()

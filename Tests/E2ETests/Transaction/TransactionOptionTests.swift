@@ -71,8 +71,9 @@ struct TransactionOptionTests {
                 #expect(result.error?.code == .commitTimestampLag)
                 #expect(result.error?.isOutcomeUnknown == false)
                 #expect(result.fetches <= fetches)
-                #expect(result.transaction.options.commitAfter?.rawValue
-                    == result.transaction.startTimestamp.rawValue + offset)
+                #expect(
+                    result.transaction.options.commitAfter?.rawValue
+                        == result.transaction.startTimestamp.rawValue + offset)
                 #expect(await result.transaction.commitDetails?.wait?.target == result.transaction.options.commitAfter)
                 #expect(try await space.latest("k") == nil)
             }

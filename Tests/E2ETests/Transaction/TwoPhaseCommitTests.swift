@@ -390,7 +390,8 @@ struct TwoPhaseCommitTests {
             #expect(error?.transaction?.key == space.key("a"))
             #expect(error?.isRetryable == false)
             // Nothing of the transaction is held: it answers that it has ended.
-            #expect(await failure { try await transaction.put(space.key("a"), value: "3") }?.code == .transactionFinished)
+            #expect(
+                await failure { try await transaction.put(space.key("a"), value: "3") }?.code == .transactionFinished)
             #expect(try await space.latest("a") == "1")
             try await space.commit("a", "4")
         }

@@ -55,7 +55,8 @@ struct TwoPhaseFaultTests {
             let rollbacks = cluster.requestCount("KvBatchRollback")
             await transaction.rollback()
             #expect(cluster.requestCount("KvBatchRollback") == rollbacks)
-            #expect(await failure { try await transaction.put(space.key("a"), value: "2") }?.code == .transactionFinished)
+            #expect(
+                await failure { try await transaction.put(space.key("a"), value: "2") }?.code == .transactionFinished)
             #expect(cluster.lock(of: space.key("a")) != nil)
         }
     }

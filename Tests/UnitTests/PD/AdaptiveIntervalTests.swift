@@ -35,6 +35,7 @@ import Testing
         #expect(interval.read(staleness: .seconds(1), at: now) == false)
         #expect(interval.lastShortRead == now)
         // Too soon to grow again.
+        #expect(AdaptiveInterval.recoveryDelay == .seconds(5 * 60))
         pass(AdaptiveInterval.recoveryDelay / 2 + .seconds(1))
         interval.ticked(at: now.advanced(by: .seconds(-1)))
         // The last such read was half of the delay and a second ago.

@@ -21,6 +21,19 @@ import TiKVPD
         #expect(BackoffKind.tikvRPC.delay(attempt: 1000, random: 0) == .seconds(1))
     }
 
+    /// From half of the length to all of it, or the length itself.
+    @Test func theJitterOfStoresInTrouble() {
+        func range(_ kind: BackoffKind, attempt: Int) -> [Duration] {
+            [0.0, 0.5, 1].map { kind.delay(attempt: attempt, random: $0) }
+        }
+        #expect(range(.recoveryInProgress, attempt: 0) == [50, 75, 100].map { .milliseconds($0) })
+        #expect(range(.recoveryInProgress, attempt: 99) == [5, 7.5, 10].map { .seconds($0) })
+        #expect(range(.isWitness, attempt: 0) == [500, 750, 1000].map { .milliseconds($0) })
+        #expect(range(.isWitness, attempt: 99) == [5, 7.5, 10].map { .seconds($0) })
+        #expect(range(.diskFull, attempt: 0) == [500, 500, 500].map { .milliseconds($0) })
+        #expect(range(.diskFull, attempt: 99) == [5, 5, 5].map { .seconds($0) })
+    }
+
     @Test func fullJitterReachesDownToNothing() {
         let kind = BackoffKind("test", base: .milliseconds(100), cap: .seconds(1), jitter: .full)
         #expect(kind.delay(attempt: 0, random: 0) == .zero)

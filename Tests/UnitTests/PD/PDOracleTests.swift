@@ -124,14 +124,17 @@ import TiKVTransport
             while oracle.lowResolutionTimestamp == first { await Task.yield() }
             for interval in [Duration.milliseconds(50), .milliseconds(150), .milliseconds(500)] {
                 try oracle.setUpdateInterval(interval)
-                for _ in 0..<3 {
+                for round in 1...3 {
+                    // Its loop has come round, and waits for this long from the moment of the last one.
+                    while self.clock.waits.count(where: { $0 == interval }) < round { await Task.yield() }
                     let last = oracle.lowResolutionTimestamp
                     let requests = source.requests.count
-                    while oracle.lowResolutionTimestamp == last {
-                        self.clock.advance(by: .milliseconds(1))
-                        for _ in 0..<20 { await Task.yield() }
-                    }
-                    #expect(source.requests.count > requests)
+                    self.clock.advance(by: interval - .milliseconds(1))
+                    for _ in 0..<20 { await Task.yield() }
+                    #expect(oracle.lowResolutionTimestamp == last && source.requests.count == requests)
+                    self.clock.advance(by: .milliseconds(1))
+                    while oracle.lowResolutionTimestamp == last { await Task.yield() }
+                    #expect(source.requests.count == requests + 1)
                 }
             }
             let code = await self.code { () async throws(PDError) in try oracle.setUpdateInterval(.zero) }

@@ -188,21 +188,6 @@ import Foundation
         #expect(harness.probes == ["store1"])
     }
 
-    @Test func afterAReloadADeadLeadersRegionIsReadWithoutAWait() async throws {
-        let harness = Harness([.sample(1)])
-        harness.on("store1") { _ in Harness.value("1") }
-        _ = try await harness.get()
-        for store in [UInt64(2), 3] {
-            _ = try await harness.stores.resolve(store, deadline: Deadline(after: .seconds(1), from: harness.clock.now))
-            harness.stores.record(store).liveness = .unreachable
-            harness.stores.record(store).fail(at: 0)
-        }
-        let waits = harness.clock.waits.count
-        for _ in 0..<100 { _ = try await harness.get(options: self.options(.read(.mixed))) }
-        #expect(harness.hosts.allSatisfy { $0 == "store1" })
-        #expect(harness.clock.waits.count == waits)
-    }
-
     @Test func theSourceOfARequestTellsWhoWasAskedFirst() async throws {
         let harness = Harness([.sample(1)], source: RequestSource("test"))
         harness.on("store1") { _ in Harness.value("v") }

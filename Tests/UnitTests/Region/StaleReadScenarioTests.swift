@@ -83,16 +83,6 @@ import TiKVPD
             #expect(model.isValid == isValid, "zone \(zone): \(outcome.path)")
         }
     }
-
-    /// #08: nobody knows of the new leader; what the leader's zone gets is a replica that knows.
-    @Test func aLeaderThatIsDownAndReplacedIsReadElsewhere() {
-        for (zone, served) in [(1, ["2R", "3R"]), (2, ["2S"])] {
-            var model = SelectorModel()
-            let outcome = model.run([1: .down], zone: zone)
-            #expect(served.contains(outcome.path.last ?? ""))
-            #expect(model.isValid)
-        }
-    }
 }
 
 extension SelectorModel {

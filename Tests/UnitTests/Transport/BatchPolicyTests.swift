@@ -134,7 +134,7 @@ struct BatchPolicyTests {
     @Test func thePendingCommandsAreInspected() {
         let now = NIODeadline.uptimeNanoseconds(10_000_000_000_000)
         var correlator = BatchCorrelator<Int>()
-        for (waiter, age) in [450, 300, 30, 240, 360, 29, 1].enumerated() {
+        for (waiter, age) in [450, 300, 30, 90, 360, 29, 1].enumerated() {
             correlator.time = now - .seconds(Int64(age))
             _ = correlator.add(field: 13, payload: [], priority: 0, deadline: nil, waiter: waiter)
         }

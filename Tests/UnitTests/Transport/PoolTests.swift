@@ -342,8 +342,10 @@ struct PoolTests {
             host: "127.0.0.1", port: 0, services: Self.forwarding(Counter()),
             group: MultiThreadedEventLoopGroup.singleton, logger: BrokenPeerTests.logger)
         let address = server.address
+        let recorder = RecordingObserver()
         let pool = ConnectionPool(
-            address: address, group: MultiThreadedEventLoopGroup.singleton, connectionCount: 2,
+            address: address, group: MultiThreadedEventLoopGroup.singleton,
+            configuration: ConnectionConfiguration(observer: recorder), connectionCount: 2,
             logger: BrokenPeerTests.logger)
         let over = Counter()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -387,6 +389,9 @@ struct PoolTests {
             last.shutdown()
             await done
         }
+        // Whatever broke off on the way, nothing is counted as under way.
+        let streams = recorder.soFar.openStreams
+        #expect(streams.count > Self.hosts.count && streams.values.allSatisfy { $0 == 0 })
     }
 
     // MARK: - TLS
