@@ -172,8 +172,8 @@ let package = Package(
         .testTarget(
             name: "E2ETests",
             dependencies: [
-                "ChaosRuns", "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport", nioCore,
-                nioPosix, protobuf, logging, lifecycle,
+                "ChaosRuns", "HistoryChecker", "TiKV", "TiKVEmbedded", "TiKVPD", "TiKVProto", "TiKVTransport",
+                "TiKVWriteBuffer", nioCore, nioPosix, protobuf, logging, lifecycle,
             ],
             path: "Tests/E2ETests",
             swiftSettings: settings

@@ -29,6 +29,10 @@ struct ClusterModel: Sendable {
     var clockOffsetMilliseconds: UInt64 = 0
     /// Timestamps that a test holds the replicas of a store back at; 0 stands for all stores.
     var heldSafeTS: [UInt64: UInt64] = [:]
+    /// Stores whose disks are full, or almost so.
+    var fullDisks: [UInt64: EmbeddedCluster.DiskUsage] = [:]
+    /// What transactional requests said of themselves; nil where nobody wants to know.
+    var transactionLog: [EmbeddedCluster.TransactionRequest]?
     /// Regions that someone asked PD to scatter.
     var scatteredRegions: Set<UInt64> = []
     /// Where garbage collection is for what has no keyspace of its own.

@@ -28,12 +28,37 @@ extension ClientConfiguration {
         /// default 40 s.
         public var commitTimeout: Duration
 
+        /// How long a pessimistic lock lives, and the locks of a large commit, after the last sign of life of their
+        /// transaction, which it gives twice in this time; default 20 s. When it is over others take the transaction for
+        /// dead.
+        public var lockTimeToLive: Duration
+
+        /// From this many bytes of keys and values on an optimistic transaction gives signs of life while it commits;
+        /// default 32 MiB. Pessimistic ones always do.
+        public var keepAliveSize: Int
+
+        /// A region is split before a transaction writes, or locks, this many keys in it; default 100,000, 0 for never.
+        public var preSplitKeyCount: Int
+
+        /// Into pieces of so many bytes of keys and values; default 32 MiB.
+        public var preSplitSize: Int
+
+        /// Is told when something goes on after a transaction has ended; nil by default.
+        public var backgroundHooks: BackgroundHooks?
+
         /// Settings; what is not named has its default.
         public init(
             scanPageSize: Int = 256, batchGetLimit: Int = 5120, batchSizeLimit: Int = 16 * 1024,
             maximumConcurrency: Int = 128, usesLocalLatches: Bool = false, maximumAttempts: Int = 20,
-            commitTimeout: Duration = .seconds(40)
+            commitTimeout: Duration = .seconds(40), lockTimeToLive: Duration = .seconds(20),
+            keepAliveSize: Int = 32 << 20, preSplitKeyCount: Int = 100_000, preSplitSize: Int = 32 << 20,
+            backgroundHooks: BackgroundHooks? = nil
         ) {
+            self.lockTimeToLive = lockTimeToLive
+            self.keepAliveSize = keepAliveSize
+            self.preSplitKeyCount = preSplitKeyCount
+            self.preSplitSize = preSplitSize
+            self.backgroundHooks = backgroundHooks
             self.scanPageSize = scanPageSize
             self.batchGetLimit = batchGetLimit
             self.batchSizeLimit = batchSizeLimit
@@ -41,6 +66,22 @@ extension ClientConfiguration {
             self.usesLocalLatches = usesLocalLatches
             self.maximumAttempts = maximumAttempts
             self.commitTimeout = commitTimeout
+        }
+    }
+    /// Is told of what goes on in the background after a transaction has ended: commits of the other keys, and the removal
+    /// of locks.
+    public struct BackgroundHooks: Sendable {
+        /// Called before the call that leaves work to the background returns.
+        public var willBegin: @Sendable () -> Void
+        /// Called when the work is done, or given up.
+        public var didEnd: @Sendable () -> Void
+
+        /// Hooks; what is not named does nothing.
+        public init(
+            willBegin: @escaping @Sendable () -> Void = {}, didEnd: @escaping @Sendable () -> Void = {}
+        ) {
+            self.willBegin = willBegin
+            self.didEnd = didEnd
         }
     }
 }

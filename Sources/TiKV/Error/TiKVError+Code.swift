@@ -33,6 +33,8 @@ extension TiKVError {
             case transactionRolledBack
             case transactionFinished
             case commitTimestampLag
+            case interrupted
+            case commitRefused
             case clientClosed
             case clientNotRunning
             case clientAlreadyRunning
@@ -106,6 +108,11 @@ extension TiKVError {
         public static var transactionFinished: Code { Code(.transactionFinished) }
         /// PD's clock did not reach the timestamp in time that the commit had to come after. Nothing was committed.
         public static var commitTimestampLag: Code { Code(.commitTimestampLag) }
+        /// ``Transaction/interrupt(signal:)`` was called, before anything was decided.
+        public static var interrupted: Code { Code(.interrupted) }
+        /// A check that the application has set before the commit threw, which is the ``TiKVError/cause``. Nothing was
+        /// committed.
+        public static var commitRefused: Code { Code(.commitRefused) }
         /// The client was closed.
         public static var clientClosed: Code { Code(.clientClosed) }
         /// Nobody called `run()` before the call's time was over.

@@ -74,9 +74,15 @@ public struct TransactionFailure: Sendable, Hashable {
         public var waits: [Wait]
         /// Whether running the transaction again can help: not where the circle is one of its own locks taken in turn.
         public var isRetryable: Bool
+        /// Whether locks were part of the circle that the failed call had taken itself and has given back: then the same
+        /// call may be made again. Else only the end of the whole transaction breaks the circle.
+        public var isBroken: Bool
 
         /// A deadlock.
-        public init(key: Key, holder: UInt64, waits: [Wait] = [], isRetryable: Bool = true) {
+        public init(
+            key: Key, holder: UInt64, waits: [Wait] = [], isRetryable: Bool = true, isBroken: Bool = false
+        ) {
+            self.isBroken = isBroken
             self.key = key
             self.holder = holder
             self.waits = waits
@@ -114,12 +120,15 @@ public struct TransactionFailure: Sendable, Hashable {
     public var assertion: Assertion?
     /// Of ``TiKVError/Code/keyAlreadyExists`` and of locks in the way: the key in question.
     public var key: Key?
+    /// Of ``TiKVError/Code/interrupted``: the signal.
+    public var signal: Int?
 
     /// What is known of a transaction that failed.
     public init(
         startTimestamp: UInt64 = 0, conflict: Conflict? = nil, deadlock: Deadlock? = nil, assertion: Assertion? = nil,
-        key: Key? = nil
+        key: Key? = nil, signal: Int? = nil
     ) {
+        self.signal = signal
         self.startTimestamp = startTimestamp
         self.conflict = conflict
         self.deadlock = deadlock

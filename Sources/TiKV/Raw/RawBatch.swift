@@ -35,6 +35,13 @@ enum RawBatch {
         self.chunks(pairs, limit: bytes, size: { $0.key.count + $0.value.count })
     }
 
+    /// Pieces of at most so many bytes; an element over the limit goes alone.
+    static func chunks<Element>(
+        _ items: ArraySlice<Element>, bytes: Int, size: (Element) -> Int
+    ) -> [[Element]] {
+        self.chunks(items, limit: bytes, size: size)
+    }
+
     private static func chunks<Element>(
         _ items: ArraySlice<Element>, limit: Int, size: (Element) -> Int
     ) -> [[Element]] {

@@ -14,6 +14,8 @@ struct RegionCall: Sendable {
     let isWrite: Bool
     /// Whether the request may be sent again where an earlier try may have taken effect: the same done twice is the same.
     var isRepeatable = true
+    /// Whether a store that does not know what became of the request is asked again, since it would tell the second time.
+    var asksAgainIfUndetermined = false
     /// How keys look to the store.
     var codec = KeyCodec.v1(.raw)
     let options: RequestOptions

@@ -50,6 +50,10 @@ extension RegionRequestSender {
                 return true
             }
             call.isOutcomeUnknown = true
+            if call.asksAgainIfUndetermined {
+                try await self.wait(.regionMiss, &call)
+                return false
+            }
             throw TiKVError(
                 .undetermined, "store \(store.id) does not know what became of the request", detail: error.message)
         case .fail(let code, let message):

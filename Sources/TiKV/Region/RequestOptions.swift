@@ -48,6 +48,8 @@ struct RequestOptions: Sendable {
     var committedLocks: [UInt64] = []
     /// 0 for snapshot isolation, 1 for read committed, 2 for read committed with a check of timestamps.
     var isolation: Kvrpcpb_IsolationLevel = .si
+    /// Whether a write is to be on disk before it is answered; later stores always see to that.
+    var syncsLog = false
     var traceID: [UInt8] = []
     var traceControlFlags: UInt64 = 0
     /// The version of the region's buckets that it was split by.
@@ -58,7 +60,7 @@ struct RequestOptions: Sendable {
             || !self.resourceGroup.isEmpty || self.overridePriority != 0 || self.maximumExecutionTime != nil
             || self.keepsOutOfCache || self.diskFull != .refused || self.taskID != 0 || self.transactionSource != 0
             || !self.resolvedLocks.isEmpty || !self.committedLocks.isEmpty || self.isolation != .si
-            || !self.traceID.isEmpty || self.traceControlFlags != 0 || self.bucketsVersion != 0
+            || self.syncsLog || !self.traceID.isEmpty || self.traceControlFlags != 0 || self.bucketsVersion != 0
     }
 
     init() {}
@@ -90,6 +92,7 @@ struct RequestOptions: Sendable {
         context.resolvedLocks = self.resolvedLocks
         context.committedLocks = self.committedLocks
         context.isolationLevel = self.isolation
+        if self.syncsLog { context.syncLog = true }
         if !self.traceID.isEmpty { context.traceID = Data(self.traceID) }
         context.traceControlFlags = self.traceControlFlags
         context.bucketsVersion = self.bucketsVersion

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import TiKVFailpoints
 import TiKVOrderedMap
 import TiKVPD
 import TiKVProto
@@ -17,6 +18,8 @@ import Foundation
 struct Committer: Sendable {
     /// The time for what goes on after the outcome is known.
     static let cleanupTimeout = Duration.seconds(41)
+    /// A transaction older than this is not committed: what it read may be gone.
+    static let longestLife: UInt64 = 24 * 3_600_000
 
     let context: TransactionContext
     let start: UInt64
@@ -26,12 +29,30 @@ struct Committer: Sendable {
     let began: ContinuousClock.Instant
     /// The latest timestamp of its pessimistic locks; 0 where it is optimistic.
     let forUpdate: UInt64
+    let interruption: Interruption
+    let recorder: CommitRecorder
+    /// Has the last word before the primary is committed, with the timestamp.
+    var check: (@Sendable (Timestamp) async throws -> Void)?
+    /// Where timestamps come from, in place of PD.
+    var timestamps: (@Sendable () async throws(TiKVError) -> UInt64)?
 
-    private struct Batch: Sendable {
-        var mutations: [Mutation]
-        /// How many keys the transaction has in the region.
-        var regionCount: Int
+    init(
+        context: TransactionContext, start: UInt64, plan: CommitPlan, options: TransactionOptions,
+        began: ContinuousClock.Instant, forUpdate: UInt64 = 0, interruption: Interruption = .init(),
+        recorder: CommitRecorder = .init()
+    ) {
+        self.context = context
+        self.start = start
+        self.plan = plan
+        self.options = options
+        self.began = began
+        self.forUpdate = forUpdate
+        self.interruption = interruption
+        self.recorder = recorder
     }
+
+    var sizeLimit: Int { self.context.configuration.batchSizeLimit }
+    var clock: any TimeSource { self.context.clock }
 
     // MARK: - The phases
 
@@ -41,31 +62,95 @@ struct Committer: Sendable {
     /// - Throws: ``TiKVError``. The locks are removed, in the background, unless the outcome is unknown.
     func commit(timeout: Duration) async throws(TiKVError) -> UInt64? {
         let deadline = self.context.deadline(timeout)
+        self.recorder.record {
+            $0.keyCount = self.plan.mutations.count
+            $0.size = self.plan.size
+        }
         var state = CommitState(start: self.start)
         var latch: LatchTable.Hold?
-        if let latches = self.context.latches, !self.options.kind.isPessimistic {
-            latch = try await latches.acquire(self.plan.mutations.lazy.map(\.key), start: self.start)
-        }
         var committed: UInt64?
+        // A pessimistic transaction has locks already.
+        var mayHaveLocks = self.options.kind.isPessimistic
         defer { if let latch { self.context.latches?.release(latch, committed: committed) } }
 
         let timestamp: UInt64
         do throws(TiKVError) {
+            try self.checkBeginning()
+            if let latches = self.context.latches, !self.options.kind.isPessimistic {
+                latch = try await latches.acquire(self.plan.mutations.lazy.map(\.key), start: self.start)
+            }
+            try await Self.hook(.beforePrewrite)
+            mayHaveLocks = true
             try await self.prewrite(deadline: deadline)
+            try self.checkAssertions()
             state.prewritten()
             guard !self.plan.primary.isEmpty else { return nil }
             timestamp = try await self.commitTimestamp(after: self.start, deadline: deadline)
+            try await self.checkEnd(timestamp)
+            try await Self.hook(.beforeCommit)
         } catch {
-            if state.failedBeforeCommit() == .rollBack { self.rollBackInBackground() }
+            if state.failedBeforeCommit() == .rollBack, mayHaveLocks { self.rollBackInBackground() }
             throw error
         }
         committed = try await self.commitPrimary(at: timestamp, &state, deadline: deadline)
         return committed
     }
 
-    private func commitPrimary(
+    /// Throws where there is no use in beginning.
+    private func checkBeginning() throws(TiKVError) {
+        if Task.isCancelled { throw TiKVError(.cancelled, "the task was cancelled") }
+        guard self.start > 0, self.start != .max else {
+            throw TiKVError(.invalidArgument, "\(self.start) is not a timestamp that a transaction can begin at")
+        }
+        try self.interruption.check(start: self.start)
+    }
+
+    /// What locking has shown to be otherwise than asserted. Whatever else is wrong is told first: it may be the reason.
+    private func checkAssertions() throws(TiKVError) {
+        guard self.options.assertionLevel.level != .off, Failpoint.assertionSkipCheckFromLock.value() == nil,
+            let refuted = self.plan.mutations.first(where: { $0.isAssertionRefuted })
+        else { return }
+        throw TiKVError(
+            .assertionFailed, "whether a key exists is not as was asserted",
+            transaction: TransactionFailure(
+                startTimestamp: self.start,
+                assertion: TransactionFailure.Assertion(key: Key(refuted.key), exists: refuted.assertion == .exist)))
+    }
+
+    private func checkEnd(_ timestamp: UInt64) async throws(TiKVError) {
+        guard (timestamp >> 18) < (self.start >> 18) + Self.longestLife else {
+            throw TiKVError(
+                .transactionRolledBack, "the transaction began more than a day ago",
+                transaction: TransactionFailure(startTimestamp: self.start))
+        }
+        guard let check = self.check else { return }
+        do {
+            try await check(Timestamp(rawValue: timestamp))
+        } catch let error as TiKVError {
+            throw error
+        } catch {
+            throw TiKVError(
+                .commitRefused, "a check before the commit has failed", cause: error,
+                transaction: TransactionFailure(startTimestamp: self.start))
+        }
+    }
+
+    /// A place where tests make a commit wait or fail.
+    static func hook(_ failpoint: Failpoint) async throws(TiKVError) {
+        do throws(FailpointError) {
+            try await failpoint.evaluate()
+        } catch {
+            throw TiKVError(.internalError, "\(error)")
+        }
+    }
+
+    // MARK: - The decision
+
+    func commitPrimary(
         at timestamp: UInt64, _ state: inout CommitState, deadline: Deadline
     ) async throws(TiKVError) -> UInt64 {
+        let began = self.clock.now
+        defer { self.recorder.record { $0.commitTime = began.duration(to: self.clock.now) } }
         let keys = self.plan.locked.map(\.key)
         var timestamp = timestamp
         while true {
@@ -87,98 +172,20 @@ struct Committer: Sendable {
                 if !rest.isEmpty { self.context.inBackground { await self.commitSecondaries(rest, at: commit) } }
                 return commit
             case .tryLater(let minimum):
+                self.recorder.record { $0.commitRetries += 1 }
                 do throws(TiKVError) {
                     timestamp = try await self.commitTimestamp(after: minimum &- min(minimum, 1), deadline: deadline)
                 } catch {
                     // The store has refused the earlier one for good, so nothing is committed.
-                    self.rollBackInBackground()
+                    self.rollBackInBackground(primaryFirst: true)
                     throw error
                 }
             case .failed(let error, let cleanup):
-                if cleanup == .rollBack { self.rollBackInBackground() }
+                if cleanup == .rollBack { self.rollBackInBackground(primaryFirst: true) }
                 throw error
             }
         }
     }
-
-    // MARK: - Prewrite
-
-    private func prewrite(deadline: Deadline) async throws(TiKVError) {
-        let sender = self.context.sender
-        let limit = self.context.configuration.batchSizeLimit
-        try await sender.scatter(
-            Batch(mutations: self.plan.mutations, regionCount: 0),
-            timeout: deadline.remaining(at: self.context.clock.now), isWrite: false,
-            concurrency: self.context.configuration.maximumConcurrency, options: self.requestOptions,
-            split: { batch, call async throws(TiKVError) in
-                let regions = try await sender.group(
-                    batch.mutations, by: { $0.key }, chunks: { [Array($0)] }, &call)
-                return regions.flatMap { region, mutations in
-                    CommitPlan.batches(mutations[...], bytes: limit).map {
-                        (region, Batch(mutations: $0, regionCount: mutations.count))
-                    }
-                }
-            },
-            deliver: { batch, region, call async throws(TiKVError) -> Void? in
-                try await self.prewrite(batch, region, &call)
-            },
-            collect: { _ in })
-    }
-
-    private func prewrite(
-        _ batch: Batch, _ region: CachedRegion, _ call: inout RegionCall
-    ) async throws(TiKVError) -> Void? {
-        let sender = self.context.sender
-        while true {
-            var request = self.request(batch)
-            guard let response = try await sender.deliver(TikvpbTikvRPC.kvPrewrite, &request, to: region, &call) else {
-                return nil
-            }
-            if response.errors.isEmpty { return () }
-            var locks: [Lock] = []
-            for error in response.errors {
-                switch KeyErrorReaction(error, start: self.start) {
-                case .resolve(let found): locks += found
-                case .fail(let error): throw error
-                case .commitLater, .transactionNotFound, .primaryMismatch, .lockNotFound:
-                    // A pessimistic lock that should be there is not: others have taken it for abandoned.
-                    throw TiKVError(
-                        .transactionRolledBack, "a lock of the transaction is gone", detail: "\(error)",
-                        transaction: TransactionFailure(startTimestamp: self.start))
-                }
-            }
-            let resolution = try await self.context.resolver.resolve(
-                locks, for: .write(start: self.start), deadline: call.deadline)
-            guard let wait = resolution.wait else { continue }
-            call.record(.keyIsLocked, "another transaction's lock is in the way")
-            try await sender.wait(.txnLock, hint: wait > .zero && wait < .milliseconds(100) ? wait : nil, &call)
-        }
-    }
-
-    private func request(_ batch: Batch) -> Kvrpcpb_PrewriteRequest {
-        var request = Kvrpcpb_PrewriteRequest()
-        request.mutations = batch.mutations.map(\.proto)
-        request.primaryLock = Data(self.plan.primary.isEmpty ? batch.mutations[0].key : self.plan.primary)
-        request.startVersion = self.start
-        let age = self.began.duration(to: self.context.clock.now)
-        request.lockTtl =
-            Heartbeat.isNeeded(size: self.plan.size, isPessimistic: self.options.kind.isPessimistic)
-            ? LockTimeToLive.managed(age: age) : LockTimeToLive.commit(size: self.plan.size, age: age)
-        request.txnSize = UInt64(batch.regionCount)
-        if self.options.kind.isPessimistic {
-            request.forUpdateTs = self.forUpdate
-            request.pessimisticActions = batch.mutations.map(\.pessimisticAction)
-        }
-        switch self.options.assertionLevel.level {
-        case .off: break
-        case .fast: request.assertionLevel = .fast
-        case .strict: request.assertionLevel = .strict
-        }
-        request.minCommitTs = max(self.start, self.forUpdate) &+ 1
-        return request
-    }
-
-    // MARK: - Commit
 
     /// Commits the primary, with such of the other keys as one request to its region can carry.
     private func sendPrimary(
@@ -186,13 +193,16 @@ struct Committer: Sendable {
     ) async throws(TiKVError) -> (response: Kvrpcpb_CommitResponse, keys: [[UInt8]]) {
         let sender = self.context.sender
         var call = try await sender.begin(
-            timeout: deadline.remaining(at: self.context.clock.now), isWrite: true, options: self.requestOptions)
+            timeout: deadline.remaining(at: self.clock.now), isWrite: true, options: self.options.request)
+        // The same commit done twice is the same, and the second answer tells what became of the first.
+        call.asksAgainIfUndetermined = true
         defer { sender.lifecycle.end() }
         do throws(TiKVError) {
             while true {
                 let region = try await sender.locate(self.plan.primary, &call)
                 let chosen = CommitPlan.primaryBatch(
-                    keys, primary: self.plan.primary, start: region.startKey, end: region.endKey)
+                    keys, primary: self.plan.primary, start: region.startKey, end: region.endKey,
+                    bytes: self.sizeLimit)
                 var request = self.commitRequest(chosen, at: timestamp)
                 if let response = try await sender.deliver(TikvpbTikvRPC.kvCommit, &request, to: region, &call) {
                     return (response, chosen)
@@ -204,9 +214,20 @@ struct Committer: Sendable {
     }
 
     private func commitSecondaries(_ keys: [[UInt8]], at timestamp: UInt64) async {
+        if (try? await Self.hook(.beforeCommitSecondaries)) == nil { return }
         let failure = await self.forEachRegion(keys) { keys, region, call async throws(TiKVError) in
             var request = self.commitRequest(keys, at: timestamp)
-            return try await self.context.sender.deliver(TikvpbTikvRPC.kvCommit, &request, to: region, &call) != nil
+            guard
+                let response = try await self.context.sender.deliver(
+                    TikvpbTikvRPC.kvCommit, &request, to: region, &call)
+            else { return false }
+            if response.hasError {
+                // The primary is committed, so whatever a store has against a secondary is not as it should be.
+                self.context.logger.info(
+                    "a store refuses to commit a secondary key of a transaction that is committed",
+                    metadata: ["start": "\(self.start)", "commit": "\(timestamp)"])
+            }
+            return true
         }
         // Whoever meets one of these locks finds the primary committed and goes on from there.
         if let failure {
@@ -222,89 +243,51 @@ struct Committer: Sendable {
         return request
     }
 
+    // MARK: - Timestamps
+
     /// A timestamp to commit at: after another one, and after the one that the application named.
     private func commitTimestamp(after minimum: UInt64, deadline: Deadline) async throws(TiKVError) -> UInt64 {
-        let wanted = max(minimum, self.options.commitAfter?.rawValue ?? 0)
-        let patience = Deadline(after: self.options.commitWaitTimeout, from: self.context.clock.now)
-        let end = min(patience.instant, deadline.instant)
+        let began = self.clock.now
+        let isWaited = (self.options.commitAfter?.rawValue ?? 0) > minimum
+        var wait = CommitWait(
+            target: max(minimum, self.options.commitAfter?.rawValue ?? 0), patience: self.options.commitWaitTimeout)
         var backoff = Backoff()
+        defer {
+            let time = began.duration(to: self.clock.now)
+            let details: CommitDetails.Wait? =
+                isWaited && wait.lags > 0
+                ? CommitDetails.Wait(
+                    target: Timestamp(rawValue: wait.target), firstTimestamp: Timestamp(rawValue: wait.firstLag),
+                    retries: backoff.attempts, time: time) : nil
+            self.recorder.record {
+                $0.timestampTime += time
+                if let details { $0.wait = details }
+            }
+        }
         while true {
-            let timestamp = try await self.context.timestamp(deadline: deadline)
-            if timestamp > wanted { return timestamp }
-            let lag = TiKVError(
-                .commitTimestampLag, "PD's clock is behind the timestamp that the commit must come after",
-                transaction: TransactionFailure(startTimestamp: self.start))
-            let gap = Duration.milliseconds(Int64(clamping: (wanted >> 18) - (timestamp >> 18)))
-            guard gap <= self.context.clock.now.duration(to: end) else { throw lag }
-            try await self.context.wait(
-                .commitTimestampLag, &backoff, deadline: Deadline(at: end), failure: lag)
+            let timestamp: UInt64
+            if let timestamps = self.timestamps {
+                timestamp = try await timestamps()
+            } else {
+                timestamp = try await self.context.timestamp(deadline: deadline)
+            }
+            switch wait.received(timestamp, after: began.duration(to: self.clock.now)) {
+            case .commit(let timestamp):
+                return timestamp
+            case .wait(let longest):
+                try await self.context.wait(
+                    .commitTimestampLag, atMost: longest, &backoff, deadline: deadline,
+                    failure: self.lag(wait, timestamp))
+            case .fail:
+                throw self.lag(wait, timestamp)
+            }
         }
     }
 
-    // MARK: - Cleanup
-
-    /// Removes what locks there may be, beside whatever the caller does next.
-    private func rollBackInBackground() {
-        let keys = self.plan.locked.map(\.key)
-        guard !keys.isEmpty else { return }
-        self.context.inBackground { await self.rollBack(keys) }
-    }
-
-    private func rollBack(_ keys: [[UInt8]]) async {
-        let failure = await self.forEachRegion(keys) { keys, region, call async throws(TiKVError) in
-            var request = Kvrpcpb_BatchRollbackRequest()
-            request.startVersion = self.start
-            request.keys = keys.map { Data($0) }
-            return try await self.context.sender.deliver(TikvpbTikvRPC.kvBatchRollback, &request, to: region, &call)
-                != nil
-        }
-        if let failure {
-            self.context.logger.debug("locks left behind", metadata: ["error": "\(failure)"])
-        }
-    }
-
-    private func forEachRegion(
-        _ keys: [[UInt8]],
-        _ send: @escaping @Sendable ([[UInt8]], CachedRegion, inout RegionCall) async throws(TiKVError) -> Bool
-    ) async -> TiKVError? {
-        let sender = self.context.sender
-        do throws(TiKVError) {
-            try await sender.scatter(
-                keys, timeout: Self.cleanupTimeout, isWrite: false,
-                concurrency: self.context.configuration.maximumConcurrency, options: self.requestOptions,
-                split: { keys, call async throws(TiKVError) in
-                    try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: 512) }, &call)
-                },
-                deliver: { keys, region, call async throws(TiKVError) -> Void? in
-                    try await send(keys, region, &call) ? () : nil
-                },
-                collect: { _ in })
-            return nil
-        } catch {
-            return error
-        }
-    }
-
-    private var requestOptions: RequestOptions {
-        var options = RequestOptions()
-        options.apply(self.options.priority)
-        options.resourceGroupTag = self.options.resourceGroupTag
-        return options
-    }
-}
-
-extension CommitPlan {
-    /// The primary, and keys next to it that lie in its region, up to what one request carries.
-    static func primaryBatch(
-        _ keys: [[UInt8]], primary: [UInt8], start: [UInt8], end: [UInt8], limit: Int = 512
-    ) -> [[UInt8]] {
-        var chosen = [primary]
-        for key in keys where key != primary {
-            guard chosen.count < limit else { break }
-            if KeyOrder.isLess(key, start) { continue }
-            if !end.isEmpty, !KeyOrder.isLess(key, end) { break }
-            chosen.append(key)
-        }
-        return chosen
+    private func lag(_ wait: CommitWait, _ timestamp: UInt64) -> TiKVError {
+        TiKVError(
+            .commitTimestampLag,
+            "PD's clock is at \(timestamp), behind \(wait.target), after which the commit must come",
+            transaction: TransactionFailure(startTimestamp: self.start))
     }
 }

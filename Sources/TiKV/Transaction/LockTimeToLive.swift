@@ -27,8 +27,10 @@ enum LockTimeToLive {
     }
 
     /// The time to live of locks that are kept alive.
-    static func managed(age: Duration) -> UInt64 {
-        Self.managed + self.milliseconds(age)
+    ///
+    /// - Parameter base: how long they live after a sign of life.
+    static func managed(_ base: Duration = .milliseconds(Int64(Self.managed)), age: Duration) -> UInt64 {
+        self.milliseconds(base) + self.milliseconds(age)
     }
 
     static func milliseconds(_ duration: Duration) -> UInt64 {
@@ -49,13 +51,19 @@ struct Heartbeat: Sendable {
     /// So many failures in a row end it.
     static let allowedFailures = 10
 
-    static let interval = Duration.milliseconds(Int64(LockTimeToLive.managed) / 2)
+    /// How long after one sign of life the next one follows.
+    let interval: Duration
     private var failures = 0
+
+    /// - Parameter lifetime: how long the lock lives after a sign of life.
+    init(lifetime: Duration = .milliseconds(Int64(LockTimeToLive.managed))) {
+        self.interval = lifetime / 2
+    }
 
     /// What to do next.
     mutating func next(age: Duration) -> Step {
         if age >= Self.longest || self.failures >= Self.allowedFailures { return .stop }
-        return .beat(after: Self.interval)
+        return .beat(after: self.interval)
     }
 
     mutating func succeeded() { self.failures = 0 }

@@ -19,6 +19,8 @@ struct Mutation: Sendable, Hashable {
         case insert
         /// The key keeps its value; its lock alone takes part.
         case lock
+        /// The same for a lock that is shared with other transactions.
+        case sharedLock
         /// The key must not be there; leaves no lock.
         case checkNotExists
     }
@@ -37,6 +39,10 @@ struct Mutation: Sendable, Hashable {
     var isPessimisticLock = false
     /// Whether prewrite does the check that locking would have done.
     var needsConstraintCheck = false
+    /// What locking the key has shown already to be otherwise than asserted.
+    var isAssertionRefuted = false
+    /// The timestamp that the pessimistic lock must have; 0 where any will do.
+    var expectedForUpdate: UInt64 = 0
 
     /// The bytes that it adds to a request.
     var size: Int { self.key.count + self.value.count }
@@ -44,12 +50,23 @@ struct Mutation: Sendable, Hashable {
     /// Whether it leaves a lock that must be committed.
     var leavesLock: Bool { self.kind != .checkNotExists }
 
+    /// Whether its lock may be the one that decides.
+    var canBePrimary: Bool { self.leavesLock && self.kind != .sharedLock }
+
     /// What is to be committed of a key; nil where nothing is.
-    init?(_ entry: BufferEntry, isPessimistic: Bool) {
+    ///
+    /// - Parameter isUnnecessary: says of a value that it need not be written; then at most its key is locked.
+    init?(_ entry: BufferEntry, isPessimistic: Bool, isUnnecessary: ([UInt8], [UInt8]) -> Bool = { _, _ in false }) {
         let flags = entry.flags
         let isLocked = flags.contains(.locked)
         let isInsert = flags.contains(.presumeNotExists)
         switch entry.value {
+        case .put(let value) where isUnnecessary(entry.key, value):
+            // A lock that was taken must go.
+            guard isLocked || flags.contains(.needLocked) else { return nil }
+            self.kind = .lock
+            self.key = entry.key
+            self.value = value
         case .put(let value):
             self.kind = isInsert ? .insert : .put
             self.key = entry.key
@@ -69,7 +86,7 @@ struct Mutation: Sendable, Hashable {
             self.key = entry.key
         case nil:
             guard isLocked || flags.contains(.needLocked) else { return nil }
-            self.kind = .lock
+            self.kind = isPessimistic && flags.contains(.lockedInShareMode) ? .sharedLock : .lock
             self.key = entry.key
         }
         if flags.contains(.prewriteOnly) { self.kind = .checkNotExists }
@@ -79,6 +96,11 @@ struct Mutation: Sendable, Hashable {
         case (true, true), (false, false): self.assertion = .none
         }
         self.isPessimisticLock = isPessimistic && isLocked
+        switch self.assertion {
+        case .none: break
+        case .exist: self.isAssertionRefuted = self.isPessimisticLock && !flags.contains(.lockedValueExists)
+        case .notExist: self.isAssertionRefuted = self.isPessimisticLock && flags.contains(.lockedValueExists)
+        }
         self.needsConstraintCheck = flags.contains(.needConstraintCheckInPrewrite)
     }
 
@@ -97,6 +119,7 @@ struct Mutation: Sendable, Hashable {
             case .delete: .del
             case .insert: .insert
             case .lock: .lock
+            case .sharedLock: .sharedLock
             case .checkNotExists: .checkNotExists
             }
         proto.key = Data(self.key)
@@ -126,13 +149,25 @@ struct CommitPlan: Sendable {
 
     var isEmpty: Bool { self.mutations.isEmpty }
 
-    /// - Parameter primary: the one that pessimistic locks name already.
-    init(_ buffer: borrowing WriteBuffer, isPessimistic: Bool, primary: [UInt8]? = nil) throws(WriteBufferError) {
+    /// - Parameters:
+    ///   - primary: the one that pessimistic locks name already.
+    ///   - constraints: the timestamps that pessimistic locks must have.
+    ///   - isUnnecessary: says of a value that it need not be written.
+    init(
+        _ buffer: borrowing WriteBuffer, isPessimistic: Bool, primary: [UInt8]? = nil,
+        constraints: [[UInt8]: UInt64] = [:], isUnnecessary: ([UInt8], [UInt8]) -> Bool = { _, _ in false }
+    ) throws(WriteBufferError) {
         var mutations: [Mutation] = []
         mutations.reserveCapacity(buffer.count)
         var cursor = WriteBuffer.Cursor(includesFlagged: true)
         while let entry = try buffer.next(&cursor) {
-            if let mutation = Mutation(entry, isPessimistic: isPessimistic) { mutations.append(mutation) }
+            guard var mutation = Mutation(entry, isPessimistic: isPessimistic, isUnnecessary: isUnnecessary) else {
+                continue
+            }
+            if mutation.isPessimisticLock, !constraints.isEmpty {
+                mutation.expectedForUpdate = constraints[mutation.key] ?? 0
+            }
+            mutations.append(mutation)
         }
         self.init(mutations, primary: primary)
     }
@@ -141,7 +176,7 @@ struct CommitPlan: Sendable {
         self.mutations = mutations
         // A primary must have a lock, else whoever meets another lock of the transaction would find it missing and take
         // the transaction for dead.
-        self.primary = primary ?? mutations.first { $0.leavesLock }?.key ?? []
+        self.primary = primary ?? mutations.first { $0.canBePrimary }?.key ?? []
         self.size = mutations.reduce(0) { $0 + $1.size }
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import TiKVFailpoints
 import TiKVOrderedMap
 import TiKVPD
 import TiKVProto
@@ -27,16 +28,41 @@ struct PessimisticLocker: Sendable {
         /// Nil where the key has no value, or where values were not asked for.
         var value: [UInt8]?
         var exists: Bool
+        /// When the version was committed that came after the timestamp of the lock; 0 where none did.
+        var conflict: UInt64 = 0
     }
 
     let context: TransactionContext
     let start: UInt64
     let primary: [UInt8]
-    /// Whether the primary's lock is among those to take, so that no lock of the transaction is there yet.
-    let isFirst: Bool
     let options: TransactionOptions
     let began: ContinuousClock.Instant
-    let returnsValues: Bool
+    let interruption: Interruption
+    /// Whether the transaction holds no lock yet and asks for one only, so that it can't be part of a circle.
+    var isFirst = false
+    /// Whether a lock is given in spite of later versions; of one key only.
+    var isForced = false
+    var isShared = false
+    var returnsValues = false
+    var onlyIfExists = false
+    /// How long to wait for others; nil for as long as the call has time.
+    var waitTimeout: Duration?
+    /// When it began to wait.
+    var waitBegan: ContinuousClock.Instant
+
+    init(
+        context: TransactionContext, start: UInt64, primary: [UInt8], options: TransactionOptions,
+        began: ContinuousClock.Instant, interruption: Interruption
+    ) {
+        self.context = context
+        self.start = start
+        self.primary = primary
+        self.options = options
+        self.began = began
+        self.interruption = interruption
+        self.waitTimeout = options.lockWaitTimeout
+        self.waitBegan = context.clock.now
+    }
 
     // MARK: - Locking
 
@@ -45,31 +71,19 @@ struct PessimisticLocker: Sendable {
     /// - Throws: ``TiKVError``: `writeConflict` where a key was committed after the timestamp, so that the call can be made
     ///   again with a later one. Some of the locks may have been taken.
     func lock(_ targets: [Target], forUpdate: UInt64, deadline: Deadline) async throws(TiKVError) -> [Found] {
+        guard !targets.isEmpty else { return [] }
         let sender = self.context.sender
         let limit = self.context.configuration.batchSizeLimit
-        var found: [Found] = []
-        // The primary first and alone where it is new: a lock must not point to one that may never be there.
-        var rest = targets
-        if self.isFirst, let index = rest.firstIndex(where: { $0.key == self.primary }) {
-            let first = rest.remove(at: index)
-            found += try await self.scatter([first], forUpdate: forUpdate, limit: limit, deadline: deadline, sender)
-        }
-        if !rest.isEmpty {
-            found += try await self.scatter(rest, forUpdate: forUpdate, limit: limit, deadline: deadline, sender)
-        }
-        return found
-    }
-
-    private func scatter(
-        _ targets: [Target], forUpdate: UInt64, limit: Int, deadline: Deadline, _ sender: RegionRequestSender
-    ) async throws(TiKVError) -> [Found] {
+        await PreSplitter(context: self.context).prepare(
+            targets, key: { $0.key }, size: { $0.key.count }, deadline: deadline)
         var found: [Found] = []
         try await sender.scatter(
             targets, timeout: deadline.remaining(at: self.context.clock.now), isWrite: false,
-            concurrency: self.context.configuration.maximumConcurrency, options: self.requestOptions,
+            concurrency: self.context.configuration.maximumConcurrency, options: self.options.request,
             split: { targets, call async throws(TiKVError) in
                 try await sender.group(
-                    targets, by: { $0.key }, chunks: { RawBatch.chunks($0, count: max(1, limit / 64)) }, &call)
+                    targets, by: { $0.key }, chunks: { RawBatch.chunks($0, bytes: limit, size: { $0.key.count }) },
+                    &call)
             },
             deliver: { targets, region, call async throws(TiKVError) -> [Found]? in
                 try await self.lock(targets, forUpdate: forUpdate, region, &call)
@@ -82,24 +96,15 @@ struct PessimisticLocker: Sendable {
         _ targets: [Target], forUpdate: UInt64, _ region: CachedRegion, _ call: inout RegionCall
     ) async throws(TiKVError) -> [Found]? {
         let sender = self.context.sender
-        let clock = self.context.clock
-        let patience = self.options.lockWaitTimeout.map { Deadline(after: $0, from: clock.now) }
         while true {
+            try self.interruption.check(start: self.start)
             var request = self.request(targets, forUpdate: forUpdate)
-            let end = min(patience?.instant ?? call.deadline.instant, call.deadline.instant)
-            if self.options.lockWaitTimeout == .zero {
-                request.waitTimeout = -1
-            } else {
-                // A store waits for others in our place, no longer than this; 0 would be its own default.
-                let rest = min(clock.now.duration(to: end), .seconds(1))
-                request.waitTimeout = max(1, Int64(rest / .milliseconds(1)))
-            }
+            request.waitTimeout = self.storeWait(call)
             guard
                 let response = try await sender.deliver(
                     TikvpbTikvRPC.kvPessimisticLock, &request, to: region, &call)
             else { return nil }
-            if response.errors.isEmpty { return self.found(targets, response) }
-
+            if response.errors.isEmpty { return try self.found(targets, response) }
             var locks: [Lock] = []
             for error in response.errors {
                 switch KeyErrorReaction(error, start: self.start) {
@@ -111,28 +116,66 @@ struct PessimisticLocker: Sendable {
                         transaction: TransactionFailure(startTimestamp: self.start))
                 }
             }
-            let failure = TransactionFailure(startTimestamp: self.start, key: locks.first.map { Key($0.key) })
-            let resolution = try await self.context.resolver.resolve(
-                locks, for: .write(start: self.start), deadline: call.deadline)
-            guard let wait = resolution.wait else { continue }
-            if self.options.lockWaitTimeout == .zero {
+            try await self.wait(for: locks, &call)
+        }
+    }
+
+    /// How long a store may wait for others in our place, in milliseconds.
+    private func storeWait(_ call: RegionCall) -> Int64 {
+        if self.waitTimeout == .zero { return -1 }
+        let now = self.context.clock.now
+        // So often it is looked whether the transaction was interrupted, or another has died.
+        var wait = min(.seconds(1), call.deadline.remaining(at: now))
+        if let patience = self.waitTimeout { wait = min(wait, patience - self.waitBegan.duration(to: now)) }
+        // 0 would be the store's own default.
+        return max(1, Int64(wait / .milliseconds(1)))
+    }
+
+    /// Removes locks that nobody has any more; throws where others' locks must not be waited for any longer.
+    private func wait(for locks: [Lock], _ call: inout RegionCall) async throws(TiKVError) {
+        let resolution = try await self.context.resolver.resolve(
+            locks, for: .write(start: self.start), deadline: call.deadline)
+        guard let wait = resolution.wait else { return }
+        let failure = TransactionFailure(startTimestamp: self.start, key: locks.first.map { Key($0.key) })
+        if let patience = self.waitTimeout {
+            if patience == .zero {
                 throw TiKVError(
                     .keyIsLocked, "another transaction has locked the key, and nobody was to wait",
                     transaction: failure)
             }
-            if clock.now >= end {
+            if self.waitBegan.duration(to: self.context.clock.now) >= patience {
                 throw TiKVError(
                     .lockWaitTimeout, "another transaction held the key's lock for longer than this one was to wait",
                     transaction: failure)
             }
-            call.record(.lockWaitTimeout, "another transaction holds the key's lock")
-            // The store has waited already; this only keeps a store that doesn't from being asked too often.
-            try await sender.wait(.txnLockFast, hint: min(max(wait, .milliseconds(1)), .milliseconds(5)), &call)
         }
+        if call.deadline.hasPassed(at: self.context.clock.now) {
+            throw TiKVError(
+                .deadlineExceeded, "another transaction held the key's lock until the call's time was over",
+                transaction: failure)
+        }
+        call.record(.deadlineExceeded, "another transaction holds the key's lock")
+        // The store has waited already; this only keeps a store that doesn't from being asked too often.
+        try await self.context.sender.wait(
+            .txnLockFast, hint: min(max(wait, .milliseconds(1)), .milliseconds(5)), &call)
     }
 
-    private func found(_ targets: [Target], _ response: Kvrpcpb_PessimisticLockResponse) -> [Found] {
-        targets.enumerated().map { index, target in
+    private func found(_ targets: [Target], _ response: Kvrpcpb_PessimisticLockResponse) throws(TiKVError) -> [Found] {
+        if self.isForced, let result = response.results.first, let target = targets.first {
+            let isConflict = result.type == .lockResultLockedWithConflict
+            guard result.type == .lockResultNormal || isConflict else {
+                throw TiKVError(
+                    .serverError, "the store could not lock a key and does not say why",
+                    transaction: TransactionFailure(startTimestamp: self.start, key: Key(target.key)))
+            }
+            let hasValue = (self.returnsValues || isConflict) && result.existence
+            return [
+                Found(
+                    key: target.key, value: hasValue ? [UInt8](result.value) : nil, exists: result.existence,
+                    conflict: isConflict ? result.lockedWithConflictTs : 0)
+            ]
+        }
+        return targets.enumerated().map { index, target in
             let isNotFound = index < response.notFounds.count ? response.notFounds[index] : false
             let value =
                 self.returnsValues && !isNotFound && index < response.values.count
@@ -141,38 +184,66 @@ struct PessimisticLocker: Sendable {
         }
     }
 
-    private func request(_ targets: [Target], forUpdate: UInt64) -> Kvrpcpb_PessimisticLockRequest {
+    func request(_ targets: [Target], forUpdate: UInt64) -> Kvrpcpb_PessimisticLockRequest {
         var request = Kvrpcpb_PessimisticLockRequest()
         request.mutations = targets.map { target in
             var mutation = Kvrpcpb_Mutation()
-            mutation.op = .pessimisticLock
+            mutation.op = self.isShared ? .sharedPessimisticLock : .pessimisticLock
             mutation.key = Data(target.key)
             if target.isInsert { mutation.assertion = .notExist }
             return mutation
         }
         request.primaryLock = Data(self.primary)
         request.startVersion = self.start
-        request.lockTtl = LockTimeToLive.managed(age: self.began.duration(to: self.context.clock.now))
+        // Each try says anew how long the lock lives: one that had to wait must not be old when it is taken.
+        request.lockTtl = LockTimeToLive.managed(
+            self.context.keepers.lifetime, age: self.began.duration(to: self.context.clock.now))
+        if Failpoint.pessimisticLockShortTTL.value() != nil { request.lockTtl = 1 }
         request.forUpdateTs = forUpdate
         request.isFirstLock = self.isFirst
         request.returnValues = self.returnsValues
+        // What is asserted of the key later is held against it.
         request.checkExistence = true
+        request.lockOnlyIfExists = self.onlyIfExists
         request.minCommitTs = forUpdate &+ 1
+        if self.isForced { request.wakeUpMode = .wakeUpModeForceLock }
         return request
     }
 
     // MARK: - Taking back
 
-    /// Takes locks back, of which some may not be there.
+    /// Takes locks back, of which some may not be there. Where the task is cancelled, that goes on in the background.
     func rollBack(_ keys: [[UInt8]], forUpdate: UInt64) async {
+        guard !keys.isEmpty else { return }
+        guard !Task.isCancelled else { return self.rollBackInBackground(keys, forUpdate: forUpdate) }
+        guard let failure = await self.tryToRollBack(keys, forUpdate: forUpdate) else { return }
+        if failure.code == .cancelled {
+            self.rollBackInBackground(keys, forUpdate: forUpdate)
+        } else {
+            self.context.logger.debug("pessimistic locks left behind", metadata: ["error": "\(failure)"])
+        }
+    }
+
+    func rollBackInBackground(_ keys: [[UInt8]], forUpdate: UInt64) {
+        guard !keys.isEmpty else { return }
+        self.context.inBackground {
+            if let failure = await self.tryToRollBack(keys, forUpdate: forUpdate) {
+                self.context.logger.debug("pessimistic locks left behind", metadata: ["error": "\(failure)"])
+            }
+        }
+    }
+
+    private func tryToRollBack(_ keys: [[UInt8]], forUpdate: UInt64) async -> TiKVError? {
+        if Failpoint.pessimisticRollbackSkip.value() != nil { return nil }
         let sender = self.context.sender
         let start = self.start
         do throws(TiKVError) {
             try await sender.scatter(
-                keys, timeout: .seconds(20), isWrite: false,
-                concurrency: self.context.configuration.maximumConcurrency, options: self.requestOptions,
+                keys.sorted { KeyOrder.isLess($0, $1) }, timeout: .seconds(20), isWrite: false,
+                concurrency: self.context.configuration.maximumConcurrency, options: self.options.request,
                 split: { keys, call async throws(TiKVError) in
-                    try await sender.group(keys, by: { $0 }, chunks: { RawBatch.chunks($0, count: 512) }, &call)
+                    try await sender.group(
+                        keys, by: { $0 }, chunks: { RawBatch.chunks($0, bytes: 16 << 10, size: { $0.count }) }, &call)
                 },
                 deliver: { keys, region, call async throws(TiKVError) -> Void? in
                     var request = Kvrpcpb_PessimisticRollbackRequest()
@@ -183,15 +254,9 @@ struct PessimisticLocker: Sendable {
                     return try await sender.deliver(method, &request, to: region, &call) == nil ? nil : ()
                 },
                 collect: { _ in })
+            return nil
         } catch {
-            self.context.logger.debug("pessimistic locks left behind", metadata: ["error": "\(error)"])
+            return error
         }
-    }
-
-    private var requestOptions: RequestOptions {
-        var options = RequestOptions()
-        options.apply(self.options.priority)
-        options.resourceGroupTag = self.options.resourceGroupTag
-        return options
     }
 }

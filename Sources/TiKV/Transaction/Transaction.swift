@@ -17,7 +17,7 @@ import TiKVWriteBuffer
 /// leaves nothing, or locks that others remove when they have expired.
 public actor Transaction {
     /// Where a transaction stands.
-    private enum Phase {
+    enum Phase {
         case active
         case ending
         case ended
@@ -29,14 +29,20 @@ public actor Transaction {
     public nonisolated let options: TransactionOptions
     nonisolated let context: TransactionContext
     nonisolated let snapshot: Snapshot
-    private nonisolated let began: ContinuousClock.Instant
+    nonisolated let began: ContinuousClock.Instant
+    nonisolated let interruption = Interruption()
+    /// Calls that lock go one after the other until it is known who the primary is, and in fair locking.
+    nonisolated let turnstile = Turnstile()
 
-    private var buffer: WriteBuffer
-    private var phase = Phase.active
-    /// The key that the pessimistic locks point to.
-    private var primary: [UInt8]?
-    private var forUpdate: UInt64 = 0
-    private var keeper: LockKeeper?
+    var buffer: WriteBuffer
+    var phase = Phase.active
+    var book = LockBook()
+    var keeper: LockKeeper?
+    /// Where commit timestamps come from, in place of PD.
+    var commitTimestamps: (@Sendable () async throws(TiKVError) -> UInt64)?
+    private var isUnnecessary: (@Sendable (Key, Value) -> Bool)?
+    private var commitCheck: (@Sendable (Timestamp) async throws -> Void)?
+    private var recorder: CommitRecorder?
 
     init(_ context: TransactionContext, start: UInt64, options: TransactionOptions) {
         self.context = context
@@ -139,10 +145,10 @@ public actor Transaction {
             return try await self.get(key, timeout: timeout)
         }
         let found = try await self.acquire(
-            [PessimisticLocker.Target(key: key.bytes, isInsert: false)], returnsValues: true,
+            [PessimisticLocker.Target(key: key.bytes, isInsert: false)], LockOptions(returnsValues: true),
             deadline: self.context.deadline(timeout), isRepeated: true)
         if let buffered = self.buffer.value(of: key.bytes) { return buffered.bytes.map { Value($0) } }
-        return found.first?.value.map { Value($0) }
+        return found[key]?.value
     }
 
     // MARK: - Writing
@@ -202,29 +208,6 @@ public actor Transaction {
         try self.change { buffer throws(WriteBufferError) in try buffer.delete(key.bytes) }
     }
 
-    /// Locks keys without changing them: nobody else changes them before the transaction has ended. An optimistic
-    /// transaction fails to commit instead where one of them has changed since it began.
-    ///
-    /// - Parameters:
-    ///   - keys: none of them empty.
-    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
-    /// - Throws: ``TiKVError``: ``TiKVError/Code/lockWaitTimeout`` and ``TiKVError/Code/keyIsLocked`` where another
-    ///   transaction has one, ``TiKVError/Code/deadlock``. The locks that this call took are taken back then; those of
-    ///   earlier calls stay.
-    public func lock(_ keys: some Sequence<Key> & Sendable, timeout: Duration? = nil) async throws(TiKVError) {
-        let sorted = RawBatch.sorted(keys)
-        for key in sorted { try self.check(Key(key)) }
-        guard self.options.kind.isPessimistic else {
-            for key in sorted {
-                try self.change { buffer throws(WriteBufferError) in try buffer.updateFlags(key, .set(.locked)) }
-            }
-            return
-        }
-        _ = try await self.acquire(
-            sorted.map { PessimisticLocker.Target(key: $0, isInsert: false) }, returnsValues: false,
-            deadline: self.context.deadline(timeout), isRepeated: false)
-    }
-
     /// Tells stores what must be true of a key that the transaction writes; where it is not, the commit fails with
     /// ``TiKVError/Code/assertionFailed``. How much is checked is ``TransactionOptions/assertionLevel``'s to say.
     ///
@@ -273,6 +256,8 @@ public actor Transaction {
 
     /// Makes the writes take effect, all together.
     ///
+    /// Fair locking that is going on is finished first.
+    ///
     /// - Parameter timeout: the time until the outcome is known; ``ClientConfiguration/Transaction/commitTimeout`` by
     ///   default.
     /// - Returns: when they take effect; nil where there is nothing to commit.
@@ -283,26 +268,51 @@ public actor Transaction {
     @discardableResult
     public func commit(timeout: Duration? = nil) async throws(TiKVError) -> Timestamp? {
         try self.checkActive()
+        if self.book.isFair { try await self.finishFairLocking() }
+        try self.checkActive()
         let isPessimistic = self.options.kind.isPessimistic
-        let plan: CommitPlan
-        do throws(WriteBufferError) {
-            plan = try CommitPlan(self.buffer, isPessimistic: isPessimistic, primary: self.primary)
-        } catch {
-            throw TiKVError(error)
-        }
+        let plan = try self.plan()
         self.phase = .ending
         defer { self.end() }
         guard !plan.isEmpty else { return nil }
-        let committer = Committer(
-            context: self.context, start: self.startTimestamp.rawValue, plan: plan, options: self.options,
-            began: self.began, forUpdate: self.forUpdate)
-        if self.keeper == nil, Heartbeat.isNeeded(size: plan.size, isPessimistic: isPessimistic), !plan.primary.isEmpty
+        let committer = self.committer(plan)
+        self.recorder = committer.recorder
+        let threshold = self.context.configuration.keepAliveSize
+        if !plan.primary.isEmpty,
+            Heartbeat.isNeeded(size: plan.size, isPessimistic: isPessimistic, threshold: threshold)
         {
             self.keep(plan.primary)
         }
         return try await committer.commit(timeout: timeout ?? self.context.configuration.commitTimeout)
             .map { Timestamp(rawValue: $0) }
     }
+
+    /// What is to be committed.
+    func plan() throws(TiKVError) -> CommitPlan {
+        let isUnnecessary = self.isUnnecessary
+        do throws(WriteBufferError) {
+            return try CommitPlan(
+                self.buffer, isPessimistic: self.options.kind.isPessimistic, primary: self.book.primary,
+                constraints: self.book.constraints
+            ) { key, value in
+                isUnnecessary?(Key(key), Value(value)) ?? false
+            }
+        } catch {
+            throw TiKVError(error)
+        }
+    }
+
+    func committer(_ plan: CommitPlan) -> Committer {
+        var committer = Committer(
+            context: self.context, start: self.startTimestamp.rawValue, plan: plan, options: self.options,
+            began: self.began, forUpdate: self.book.forUpdate, interruption: self.interruption)
+        committer.check = self.commitCheck
+        committer.timestamps = self.commitTimestamps
+        return committer
+    }
+
+    /// What the commit took; nil before it was tried, and where there was nothing to commit.
+    public var commitDetails: CommitDetails? { self.recorder?.value }
 
     /// Gives the transaction up. Nothing of it takes effect, and its locks are taken back.
     ///
@@ -313,98 +323,57 @@ public actor Transaction {
         self.phase = .ending
         defer { self.end() }
         let locked = self.lockedKeys
-        guard let primary = self.primary, !locked.isEmpty else { return }
-        let locker = self.locker(primary: primary, isFirst: false, returnsValues: false)
-        let forUpdate = self.forUpdate
-        if Task.isCancelled {
-            self.context.inBackground { await locker.rollBack(locked, forUpdate: forUpdate) }
-        } else {
-            await locker.rollBack(locked, forUpdate: forUpdate)
-        }
+        guard self.options.kind.isPessimistic, let first = locked.first else { return }
+        await self.locker(primary: self.book.primary ?? first)
+            .rollBack(locked, forUpdate: self.book.releaseTimestamp)
+    }
+
+    /// Asks the transaction to stop: taking locks, also where it waits for others, and a commit that is not decided yet fail
+    /// with ``TiKVError/Code/interrupted``, within a second or so. What must not be given up half way goes on: a commit
+    /// whose keys are all locked, and taking locks back.
+    ///
+    /// Unlike cancelling a task, it leaves no outcome unknown.
+    ///
+    /// - Parameter signal: comes back with the error.
+    public nonisolated func interrupt(signal: Int = 1) {
+        self.interruption.set(signal)
+    }
+
+    /// Takes an interruption back, so that the transaction goes on.
+    public nonisolated func clearInterruption() {
+        self.interruption.clear()
+    }
+
+    /// Leaves out writes that change nothing: a value for which `isUnnecessary` returns true is not written when the
+    /// transaction commits. Where its key is locked, the lock alone takes part.
+    public func skipWrites(where isUnnecessary: @escaping @Sendable (Key, Value) -> Bool) {
+        self.isUnnecessary = isUnnecessary
+    }
+
+    /// Has `check` look at the commit timestamp when all keys are locked and nothing is decided yet. Where it throws, the
+    /// commit fails: with its error if that is a ``TiKVError``, else with ``TiKVError/Code/commitRefused``.
+    public func checkBeforeCommit(_ check: @escaping @Sendable (Timestamp) async throws -> Void) {
+        self.commitCheck = check
+    }
+
+    /// What is remembered of a key beside its value; nil where nothing is.
+    func flags(of key: Key) -> KeyFlags? { self.buffer.flags(of: key.bytes) }
+
+    /// Sets the value of a key that a pessimistic transaction does not lock: what locking checks is left to the commit.
+    func putWithoutLock(_ key: Key, value: Value) throws(TiKVError) {
+        try self.check(key)
+        try self.change { buffer throws(WriteBufferError) in try buffer.put(key.bytes, value: value.bytes) }
+    }
+
+    /// Takes commit timestamps from elsewhere than PD.
+    func takeCommitTimestamps(from source: @escaping @Sendable () async throws(TiKVError) -> UInt64) {
+        self.commitTimestamps = source
     }
 
     private func end() {
         self.phase = .ended
-        self.keeper?.stop()
-        self.keeper = nil
+        self.stopKeeper()
         self.buffer.removeAll()
-    }
-
-    // MARK: - Locks
-
-    private var lockedKeys: [[UInt8]] {
-        var keys: [[UInt8]] = []
-        var cursor = WriteBuffer.Cursor(includesFlagged: true)
-        while let entry = try? self.buffer.next(&cursor) {
-            if entry.flags.contains(.locked) { keys.append(entry.key) }
-        }
-        return keys
-    }
-
-    private func lockToWrite(_ key: [UInt8], isInsert: Bool, _ timeout: Duration?) async throws(TiKVError) {
-        guard self.options.kind.isPessimistic else { return }
-        _ = try await self.acquire(
-            [PessimisticLocker.Target(key: key, isInsert: isInsert)], returnsValues: false,
-            deadline: self.context.deadline(timeout), isRepeated: false)
-    }
-
-    /// Takes pessimistic locks. A key that was committed meanwhile is locked as of a later timestamp.
-    ///
-    /// - Parameter isRepeated: whether keys that are locked already are asked about again, for their values.
-    private func acquire(
-        _ targets: [PessimisticLocker.Target], returnsValues: Bool, deadline: Deadline, isRepeated: Bool
-    ) async throws(TiKVError) -> [PessimisticLocker.Found] {
-        let wanted = targets.filter { target in
-            isRepeated || target.isInsert || !(self.buffer.flags(of: target.key)?.contains(.locked) ?? false)
-        }
-        guard let first = wanted.first else { return [] }
-        let new = wanted.filter { !(self.buffer.flags(of: $0.key)?.contains(.locked) ?? false) }.map(\.key)
-        let isFirst = self.primary == nil
-        let primary = self.primary ?? first.key
-        // Known before the lock is there: another call that comes meanwhile must not choose another.
-        self.primary = primary
-        let locker = self.locker(primary: primary, isFirst: isFirst, returnsValues: returnsValues)
-        var backoff = Backoff()
-        while true {
-            do throws(TiKVError) {
-                let timestamp = try await self.context.timestamp(deadline: deadline)
-                self.forUpdate = max(self.forUpdate, timestamp)
-                let found = try await locker.lock(wanted, forUpdate: timestamp, deadline: deadline)
-                // The transaction may have ended meanwhile: then nobody else takes these locks back.
-                guard self.phase == .active else { throw self.finished }
-                if self.keeper == nil { self.keep(primary) }
-                for one in found {
-                    let change = KeyFlagChange(
-                        set: one.exists ? [.locked, .lockedValueExists] : .locked, cleared: .lockedValueExists)
-                    try self.change { buffer throws(WriteBufferError) in try buffer.updateFlags(one.key, change) }
-                }
-                return found
-            } catch {
-                let forUpdate = self.forUpdate
-                if error.code == .writeConflict, error.transaction?.conflict?.reason == .pessimisticRetry,
-                    self.phase == .active
-                {
-                    try await self.context.wait(.transactionRetry, &backoff, deadline: deadline, failure: error)
-                    continue
-                }
-                if isFirst, self.keeper == nil { self.primary = nil }
-                if !new.isEmpty { self.context.inBackground { await locker.rollBack(new, forUpdate: forUpdate) } }
-                throw error
-            }
-        }
-    }
-
-    private func locker(primary: [UInt8], isFirst: Bool, returnsValues: Bool) -> PessimisticLocker {
-        PessimisticLocker(
-            context: self.context, start: self.startTimestamp.rawValue, primary: primary, isFirst: isFirst,
-            options: self.options, began: self.began, returnsValues: returnsValues)
-    }
-
-    private func keep(_ primary: [UInt8]) {
-        let keeper = LockKeeper(
-            self.context, start: self.startTimestamp.rawValue, primary: primary, began: self.began)
-        self.keeper = keeper
-        keeper.run()
     }
 
     // MARK: - Scans
@@ -438,22 +407,22 @@ public actor Transaction {
 
     // MARK: - Checks
 
-    private var finished: TiKVError {
+    var finished: TiKVError {
         TiKVError(
             .transactionFinished, "the transaction has ended",
             transaction: TransactionFailure(startTimestamp: self.startTimestamp.rawValue))
     }
 
-    private func checkActive() throws(TiKVError) {
+    func checkActive() throws(TiKVError) {
         guard self.phase == .active else { throw self.finished }
     }
 
-    private func check(_ key: Key) throws(TiKVError) {
+    func check(_ key: Key) throws(TiKVError) {
         try self.checkActive()
         try TransactionArguments.check(key)
     }
 
-    private func change(
+    func change(
         _ body: (inout WriteBuffer) throws(WriteBufferError) -> Void
     ) throws(TiKVError) {
         try self.checkActive()

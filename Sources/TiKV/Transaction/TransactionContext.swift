@@ -12,10 +12,13 @@ final class TransactionContext: Sendable {
     let resolver: LockResolver
     /// Nil where transactions of this client do not wait for each other before they commit.
     let latches: LatchTable?
+    /// Those that keep locks alive.
+    let keepers: LockKeepers
 
     init(core: ClientCore) {
         self.core = core
         self.resolver = LockResolver(core: core)
+        self.keepers = LockKeepers(core: core)
         self.latches = core.configuration.transaction.usesLocalLatches ? LatchTable() : nil
     }
 
@@ -36,7 +39,15 @@ final class TransactionContext: Sendable {
 
     /// Hands work to the client's `run()`, which does it however the caller ends.
     func inBackground(_ work: @escaping @Sendable () async -> Void) {
-        self.core.inBackground(work)
+        guard let hooks = self.configuration.backgroundHooks else {
+            self.core.inBackground(work)
+            return
+        }
+        hooks.willBegin()
+        self.core.inBackground {
+            await work()
+            hooks.didEnd()
+        }
     }
 
     /// Waits before the next try; throws where no time is left, or less than the wait needs.

@@ -44,6 +44,19 @@ public struct TransactionOptions: Sendable, Hashable {
         public static var strict: AssertionLevel { AssertionLevel(level: .strict) }
     }
 
+    /// What to do about a disk that is full.
+    public struct DiskFull: Sendable, Hashable {
+        enum Level: Sendable { case refused, almostFull, full }
+        let level: Level
+
+        /// Nothing is written then: the commit fails with ``TiKVError/Code/diskFull`` when its time is over.
+        public static var refused: DiskFull { DiskFull(level: .refused) }
+        /// Writes where the disk is almost full, as a transaction must that frees space.
+        public static var allowedWhenAlmostFull: DiskFull { DiskFull(level: .almostFull) }
+        /// Writes even where the disk is full.
+        public static var allowedWhenFull: DiskFull { DiskFull(level: .full) }
+    }
+
     /// When conflicts are found; default ``Kind/optimistic``.
     public var kind: Kind
     /// Reads the state as of this timestamp, and begins at it; nil, the default, for PD's present one.
@@ -65,14 +78,31 @@ public struct TransactionOptions: Sendable, Hashable {
     public var commitWaitTimeout: Duration
     /// By what stores sum up what statements cost; empty by default.
     public var resourceGroupTag: [UInt8]
+    /// Whose resources it uses, where the cluster limits them; empty, the default, for the group `default`.
+    public var resourceGroup: String
+    /// Whether it writes while a store's disk is full; default ``DiskFull/refused``.
+    public var diskFull: DiskFull
+    /// Where its writes come from, for tools that copy changes from one cluster to another; default 0.
+    public var source: UInt64
+    /// Stores give up a request that takes longer than this; nil, the default, for as long as they like. What a
+    /// call takes in all is its `timeout`.
+    public var maximumExecutionTime: Duration?
+    /// Asks stores to have each write on disk before they answer, which those of today do anyway; default false.
+    public var syncsLog: Bool
 
     /// Options; what is not named has its default.
     public init(
         kind: Kind = .optimistic, startTimestamp: Timestamp? = nil, priority: Priority = .normal,
         lockWaitTimeout: Duration? = nil, maximumEntrySize: Int = 6 << 20, maximumSize: Int = 1 << 30,
         assertionLevel: AssertionLevel = .fast, commitAfter: Timestamp? = nil,
-        commitWaitTimeout: Duration = .seconds(1), resourceGroupTag: [UInt8] = []
+        commitWaitTimeout: Duration = .seconds(1), resourceGroupTag: [UInt8] = [], resourceGroup: String = "",
+        diskFull: DiskFull = .refused, source: UInt64 = 0, maximumExecutionTime: Duration? = nil, syncsLog: Bool = false
     ) {
+        self.resourceGroup = resourceGroup
+        self.diskFull = diskFull
+        self.source = source
+        self.maximumExecutionTime = maximumExecutionTime
+        self.syncsLog = syncsLog
         self.kind = kind
         self.startTimestamp = startTimestamp
         self.priority = priority
@@ -89,4 +119,24 @@ public struct TransactionOptions: Sendable, Hashable {
     public static var optimistic: TransactionOptions { TransactionOptions(kind: .optimistic) }
     /// A pessimistic transaction.
     public static var pessimistic: TransactionOptions { TransactionOptions(kind: .pessimistic) }
+}
+
+extension TransactionOptions {
+    /// What goes with every request of the transaction.
+    var request: RequestOptions {
+        var options = RequestOptions()
+        options.apply(self.priority)
+        options.resourceGroupTag = self.resourceGroupTag
+        options.resourceGroup = self.resourceGroup
+        options.transactionSource = self.source
+        options.maximumExecutionTime = self.maximumExecutionTime
+        options.syncsLog = self.syncsLog
+        options.diskFull =
+            switch self.diskFull.level {
+            case .refused: .refused
+            case .almostFull: .allowedWhenAlmostFull
+            case .full: .allowedWhenFull
+            }
+        return options
+    }
 }

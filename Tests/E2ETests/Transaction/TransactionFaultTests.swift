@@ -19,10 +19,7 @@ struct TransactionFaultTests {
         try await TransactionSpace.withControl(splits: ["m"]) { space, cluster in
             try await space.write(["warm": "up"])
             for (name, kind) in Self.passing {
-                // What a store says not to know of a commit is a case of its own.
-                let isKnown = name != "UndeterminedResult"
-                let rpcs = ["KvGet", "KvBatchGet", "KvScan", "KvPrewrite"] + (isKnown ? ["KvCommit"] : [])
-                for rpc in rpcs {
+                for rpc in ["KvGet", "KvBatchGet", "KvScan", "KvPrewrite", "KvCommit"] {
                     let fault = cluster.inject(.regionError(kind), into: .init(rpc: rpc))
                     try await space.write(["a": Value(name), "z": Value(rpc)])
                     let reader = try await space.client.begin()
@@ -43,8 +40,8 @@ struct TransactionFaultTests {
         try await TransactionSpace.withControl { space, cluster in
             let transaction = try await space.client.begin()
             try await transaction.put(space.key("a"), value: "1")
-            cluster.inject(.regionError(.undeterminedResult), into: .init(rpc: "KvCommit"))
-            let error = await #expect(throws: TiKVError.self) { try await transaction.commit() }
+            cluster.inject(.regionError(.undeterminedResult), into: .init(rpc: "KvCommit"), times: nil)
+            let error = await #expect(throws: TiKVError.self) { try await transaction.commit(timeout: .seconds(1)) }
             #expect(error?.code == .undetermined)
             #expect(error?.isRetryable == false)
         }

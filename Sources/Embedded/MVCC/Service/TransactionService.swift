@@ -72,8 +72,12 @@ struct TransactionService: Sendable {
         self.model.repeats.requestCame()
         let first = try self.model.withTransactions {
             model, now throws(RPCError) -> Result<Result<Taken, TxnFailure>, FaultToRun> in
+            model.transactionLog?.append(
+                EmbeddedCluster.TransactionRequest(
+                    rpc: name, storeID: self.storeID, regionID: context.regionID, isRetry: context.isRetryRequest))
             let fault = model.begin(name, on: .store(self.storeID), regionID: context.regionID)
             if let fault { return .failure(FaultToRun(fault: fault)) }
+            if let error = model.diskError(of: name, context, on: self.storeID) { return .success(.failure(error)) }
             return .success(try model.take(context, now, body))
         }
         let fault: EmbeddedCluster.Fault

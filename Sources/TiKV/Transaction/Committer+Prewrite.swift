@@ -1,0 +1,149 @@
+// TiKV for Swift
+// SPDX-License-Identifier: Apache-2.0
+
+import TiKVFailpoints
+import TiKVPD
+import TiKVProto
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension Committer {
+    /// Mutations for one request.
+    struct Batch: Sendable {
+        var mutations: [Mutation]
+        /// How many keys the transaction has in the region; the largest number where that is not known, since the region
+        /// has changed: then nobody removes locks key by key because they look few.
+        var regionCount: UInt64
+        /// Whether the mutations were cut for a region before.
+        var isCut = true
+    }
+
+    /// Locks all keys. The first failure cancels what is under way.
+    func prewrite(deadline: Deadline) async throws(TiKVError) {
+        let sender = self.context.sender
+        let limit = Failpoint.prewriteBatchSizeLimit.value()?.integer ?? self.sizeLimit
+        let began = self.clock.now
+        defer { self.recorder.record { $0.prewriteTime = began.duration(to: self.clock.now) } }
+        await PreSplitter(context: self.context).prepare(
+            self.plan.mutations, key: { $0.key }, size: { $0.size }, deadline: deadline)
+        let recorder = self.recorder
+        try await sender.scatter(
+            Batch(mutations: self.plan.mutations, regionCount: 0, isCut: false),
+            timeout: deadline.remaining(at: self.clock.now), isWrite: false,
+            concurrency: self.context.configuration.maximumConcurrency, options: self.options.request,
+            split: { batch, call async throws(TiKVError) in
+                let regions = try await sender.group(
+                    batch.mutations, by: { $0.key }, chunks: { [Array($0)] }, &call)
+                if !batch.isCut { recorder.record { $0.regionCount = regions.count } }
+                return regions.flatMap { region, mutations in
+                    let count = batch.isCut ? .max : UInt64(mutations.count)
+                    return CommitPlan.batches(mutations[...], bytes: limit).map {
+                        (region, Batch(mutations: $0, regionCount: count))
+                    }
+                }
+            },
+            deliver: { batch, region, call async throws(TiKVError) -> Void? in
+                let began = self.clock.now
+                defer {
+                    let time = began.duration(to: self.clock.now)
+                    recorder.record {
+                        $0.prewriteCount += 1
+                        $0.slowestPrewrite = max($0.slowestPrewrite, time)
+                    }
+                }
+                return try await self.prewrite(batch, region, &call)
+            },
+            collect: { _ in })
+    }
+
+    private func prewrite(
+        _ batch: Batch, _ region: CachedRegion, _ call: inout RegionCall
+    ) async throws(TiKVError) -> Void? {
+        let sender = self.context.sender
+        let isPrimary = batch.mutations.contains { $0.key == self.plan.primary }
+        try await Self.hook(isPrimary ? .prewritePrimary : .prewriteSecondary)
+        while true {
+            try self.interruption.check(start: self.start)
+            var request = self.request(batch)
+            guard let response = try await sender.deliver(TikvpbTikvRPC.kvPrewrite, &request, to: region, &call) else {
+                return nil
+            }
+            if response.errors.isEmpty {
+                try await Self.hook(isPrimary ? .prewritePrimaryFail : .prewriteSecondaryFail)
+                return ()
+            }
+            var locks: [Lock] = []
+            for error in response.errors {
+                switch KeyErrorReaction(error, start: self.start) {
+                case .resolve(let found): locks += found
+                case .fail(let error): throw error
+                case .commitLater, .transactionNotFound, .primaryMismatch, .lockNotFound:
+                    // A pessimistic lock that should be there is not: others have taken it for abandoned.
+                    throw TiKVError(
+                        .transactionRolledBack, "a lock of the transaction is gone", detail: "\(error)",
+                        transaction: TransactionFailure(startTimestamp: self.start))
+                }
+            }
+            self.recorder.record { $0.lockCount += locks.count }
+            try self.checkOrder(locks)
+            let resolution = try await self.context.resolver.resolve(
+                locks, for: .write(start: self.start), deadline: call.deadline)
+            guard let wait = resolution.wait else { continue }
+            call.record(.keyIsLocked, "another transaction's lock is in the way")
+            try await sender.wait(.txnLock, hint: wait > .zero && wait < .milliseconds(100) ? wait : nil, &call)
+        }
+    }
+
+    /// An optimistic transaction that meets the lock of one that began later gives way at once: if that one commits, this
+    /// one can't; and of two that wait for each other crosswise one must give way.
+    private func checkOrder(_ locks: [Lock]) throws(TiKVError) {
+        guard !self.options.kind.isPessimistic, let lock = locks.first(where: { $0.start > self.start }) else { return }
+        throw TiKVError(
+            .writeConflict, "a transaction that began later has locked one of the keys",
+            transaction: TransactionFailure(
+                startTimestamp: self.start,
+                conflict: TransactionFailure.Conflict(
+                    reason: .optimistic, key: Key(lock.key), startTimestamp: lock.start)))
+    }
+
+    func request(_ batch: Batch) -> Kvrpcpb_PrewriteRequest {
+        let isPessimistic = self.options.kind.isPessimistic
+        let transaction = self.context.configuration
+        var request = Kvrpcpb_PrewriteRequest()
+        request.mutations = batch.mutations.map(\.proto)
+        request.primaryLock = Data(self.plan.primary.isEmpty ? batch.mutations[0].key : self.plan.primary)
+        request.startVersion = self.start
+        let age = self.began.duration(to: self.clock.now)
+        let isKeptAlive = Heartbeat.isNeeded(
+            size: self.plan.size, isPessimistic: isPessimistic, threshold: transaction.keepAliveSize)
+        request.lockTtl =
+            isKeptAlive
+            ? LockTimeToLive.managed(transaction.lockTimeToLive, age: age)
+            : LockTimeToLive.commit(size: self.plan.size, age: age)
+        if Failpoint.prewriteShortLockTTL.value() != nil { request.lockTtl = 1 }
+        request.txnSize = batch.regionCount
+        if isPessimistic {
+            request.forUpdateTs = self.forUpdate
+            request.pessimisticActions = batch.mutations.map(\.pessimisticAction)
+            for (index, mutation) in batch.mutations.enumerated() where mutation.expectedForUpdate > 0 {
+                var constraint = Kvrpcpb_PrewriteRequest.ForUpdateTSConstraint()
+                constraint.index = UInt32(index)
+                constraint.expectedForUpdateTs = mutation.expectedForUpdate
+                request.forUpdateTsConstraints.append(constraint)
+            }
+        }
+        if Failpoint.assertionSkipCheckFromPrewrite.value() == nil {
+            switch self.options.assertionLevel.level {
+            case .off: break
+            case .fast: request.assertionLevel = .fast
+            case .strict: request.assertionLevel = .strict
+            }
+        }
+        request.minCommitTs = max(self.start, self.forUpdate) &+ 1
+        return request
+    }
+}
