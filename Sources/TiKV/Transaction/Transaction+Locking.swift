@@ -31,6 +31,7 @@ extension Transaction {
     ///   ``TiKVError/Code/deadlock``, ``TiKVError/Code/writeConflict`` where the options name a timestamp,
     ///   ``TiKVError/Code/invalidArgument`` where the options can't be met. The locks that this call took are taken back
     ///   then; those of earlier calls stay, but for fair locking, where those of the present attempt on the same keys go.
+    @discardableResult
     public func lock(
         _ keys: some Sequence<Key> & Sendable, options: LockOptions, timeout: Duration? = nil
     ) async throws(TiKVError) -> [Key: LockedKey] {
@@ -115,7 +116,8 @@ extension Transaction {
 
     /// Those of the keys that must be asked for.
     private func wanted(
-        _ targets: [PessimisticLocker.Target], _ options: LockOptions, isRepeated: Bool, _ result: inout [Key: LockedKey]
+        _ targets: [PessimisticLocker.Target], _ options: LockOptions, isRepeated: Bool,
+        _ result: inout [Key: LockedKey]
     ) throws(TiKVError) -> [PessimisticLocker.Target] {
         var wanted: [PessimisticLocker.Target] = []
         for target in targets {

@@ -21,7 +21,9 @@ struct FairLockingTests {
             onlyIfExists: onlyIfExists, forUpdateTimestamp: timestamp)
     }
 
-    private func fair(_ space: TransactionSpace, _ options: TransactionOptions = .pessimistic) async throws -> Transaction {
+    private func fair(
+        _ space: TransactionSpace, _ options: TransactionOptions = .pessimistic
+    ) async throws -> Transaction {
         let transaction = try await space.client.begin(options)
         try await transaction.startFairLocking()
         return transaction

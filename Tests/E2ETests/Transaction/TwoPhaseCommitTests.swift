@@ -3,7 +3,6 @@
 
 import Testing
 import TiKVEmbedded
-import TiKVPD
 
 @testable import TiKV
 
@@ -390,7 +389,8 @@ struct TwoPhaseCommitTests {
             #expect(error?.transaction?.key == space.key("a"))
             #expect(error?.isRetryable == false)
             // Nothing of the transaction is held: it answers that it has ended.
-            #expect(await failure { try await transaction.put(space.key("a"), value: "3") }?.code == .transactionFinished)
+            #expect(
+                await failure { try await transaction.put(space.key("a"), value: "3") }?.code == .transactionFinished)
             #expect(try await space.latest("a") == "1")
             try await space.commit("a", "4")
         }
@@ -407,7 +407,7 @@ struct TwoPhaseCommitTests {
             #expect(plan.mutations.map(\.kind) == [.lock, .lock])
             #expect(plan.mutations.map(\.key) == [space.key("a").bytes, space.key("b").bytes])
             #expect(plan.mutations.map(\.value) == [Array("1".utf8), []])
-            #expect(plan.mutations.allSatisfy(\.isPessimisticLock))
+            #expect(plan.mutations.map(\.isPessimisticLock) == [true, true])
             try await transaction.commit()
             #expect(try await space.latest("a") == nil)
             #expect(try await space.locked("a", "b") == [])

@@ -3,7 +3,6 @@
 
 import Testing
 import TiKVEmbedded
-import TiKVPD
 import TiKVTransport
 
 @testable import TiKV
@@ -55,7 +54,8 @@ struct TwoPhaseFaultTests {
             let rollbacks = cluster.requestCount("KvBatchRollback")
             await transaction.rollback()
             #expect(cluster.requestCount("KvBatchRollback") == rollbacks)
-            #expect(await failure { try await transaction.put(space.key("a"), value: "2") }?.code == .transactionFinished)
+            #expect(
+                await failure { try await transaction.put(space.key("a"), value: "2") }?.code == .transactionFinished)
             #expect(cluster.lock(of: space.key("a")) != nil)
         }
     }

@@ -46,7 +46,9 @@ extension ClusterModel {
 
     /// Why a store whose disk is full does not take a request (tikv `components/raftstore`, `check_proposal_with_disk_full_opt`).
     func diskError(of rpc: String, _ context: Kvrpcpb_Context, on storeID: UInt64) -> TxnFailure? {
-        guard !self.fullDisks.isEmpty, let usage = self.fullDisks[storeID], Self.writes.contains(rpc) else { return nil }
+        guard !self.fullDisks.isEmpty, let usage = self.fullDisks[storeID], Self.writes.contains(rpc) else {
+            return nil
+        }
         let isAllowed =
             switch context.diskFullOpt {
             case .allowedOnAlreadyFull: true
