@@ -31,6 +31,7 @@ extension Transaction {
     ///   ``TiKVError/Code/deadlock``, ``TiKVError/Code/writeConflict`` where the options name a timestamp,
     ///   ``TiKVError/Code/invalidArgument`` where the options can't be met. The locks that this call took are taken back
     ///   then; those of earlier calls stay, but for fair locking, where those of the present attempt on the same keys go.
+    @discardableResult
     public func lock(
         _ keys: some Sequence<Key> & Sendable, options: LockOptions, timeout: Duration? = nil
     ) async throws(TiKVError) -> [Key: LockedKey] {

@@ -4,7 +4,6 @@
 import Foundation
 import Testing
 import TiKVEmbedded
-import TiKVPD
 import TiKVProto
 import TiKVWriteBuffer
 

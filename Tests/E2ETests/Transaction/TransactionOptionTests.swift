@@ -83,9 +83,10 @@ struct TransactionOptionTests {
     @Test
     func commitsWaitForASecondUnlessTold() async throws {
         try await TransactionSpace.with { space in
-            #expect(try await space.client.begin().options.commitWaitTimeout == .seconds(1))
-            let options = TransactionOptions(commitWaitTimeout: .seconds(2))
-            #expect(try await space.client.begin(options).options.commitWaitTimeout == .seconds(2))
+            let usual = try await space.client.begin()
+            #expect(usual.options.commitWaitTimeout == .seconds(1))
+            let patient = try await space.client.begin(TransactionOptions(commitWaitTimeout: .seconds(2)))
+            #expect(patient.options.commitWaitTimeout == .seconds(2))
         }
     }
 

@@ -12,7 +12,7 @@ extension TransactionSpace {
 
     /// Another transaction commits.
     @discardableResult
-    func commit(_ name: String, _ value: Value) async throws -> Timestamp { try await self.write([name: value]) }
+    func commit(_ name: String, _ value: Value) async throws -> TiKV.Timestamp { try await self.write([name: value]) }
 
     func begin(_ pairs: [(String, Value)]) async throws -> Transaction { try await self.begin(.optimistic, pairs) }
 
@@ -67,7 +67,7 @@ extension TransactionSpace {
 final class BackgroundEvents: Sendable {
     let begun = Shared(0)
     private let ended: AsyncStream<Void>
-    let hooks: ClientConfiguration.Transaction.BackgroundHooks
+    let hooks: ClientConfiguration.BackgroundHooks
 
     init() {
         let (stream, input) = AsyncStream<Void>.makeStream()

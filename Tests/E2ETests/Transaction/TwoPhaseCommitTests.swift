@@ -3,7 +3,6 @@
 
 import Testing
 import TiKVEmbedded
-import TiKVPD
 
 @testable import TiKV
 
@@ -408,7 +407,7 @@ struct TwoPhaseCommitTests {
             #expect(plan.mutations.map(\.kind) == [.lock, .lock])
             #expect(plan.mutations.map(\.key) == [space.key("a").bytes, space.key("b").bytes])
             #expect(plan.mutations.map(\.value) == [Array("1".utf8), []])
-            #expect(plan.mutations.allSatisfy(\.isPessimisticLock))
+            #expect(plan.mutations.map(\.isPessimisticLock) == [true, true])
             try await transaction.commit()
             #expect(try await space.latest("a") == nil)
             #expect(try await space.locked("a", "b") == [])

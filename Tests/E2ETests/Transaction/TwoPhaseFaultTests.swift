@@ -3,7 +3,6 @@
 
 import Testing
 import TiKVEmbedded
-import TiKVPD
 import TiKVTransport
 
 @testable import TiKV

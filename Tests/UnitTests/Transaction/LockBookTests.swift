@@ -35,13 +35,15 @@ struct LockBookTests {
         #expect(release == .init(keys: [bytes("a"), bytes("b")], stopsHeartbeat: true))
         #expect(book.primary == nil)
         let second = self.begin(&book, ["b"], at: 20)
-        #expect(!book.succeeded(second, [bytes("b"): self.entry(20)]))
+        let isUnlocked = book.succeeded(second, [bytes("b"): self.entry(20)])
+        #expect(!isUnlocked)
         #expect(book.primary == bytes("b"))
         let third = self.begin(&book, ["a"], at: 15)
         #expect(!third.choosesPrimary)
         #expect(book.forUpdate == 20)
         // A refusal leaves nothing to take back.
-        #expect(book.failed(third, isLocked: false) == .init())
+        let refusal = book.failed(third, isLocked: false)
+        #expect(refusal == .init())
         #expect(book.primary == bytes("b"))
     }
 
@@ -49,22 +51,27 @@ struct LockBookTests {
     func aPrimaryThatDoesNotExistIsNone() {
         var book = LockBook()
         let call = self.begin(&book, ["a"], at: 10)
-        #expect(book.succeeded(call, [:]))
+        let isUnlocked = book.succeeded(call, [:])
+        #expect(isUnlocked)
         #expect(book.primary == nil)
     }
 
     @Test
     func locksThatAreOldAreTakenAgain() {
         var book = LockBook()
-        #expect(book.start(at: self.now))
-        #expect(!book.start(at: self.now))
+        let begins = book.start(at: self.now)
+        #expect(begins)
+        let beginsAgain = book.start(at: self.now)
+        #expect(!beginsAgain)
         let first = self.begin(&book, ["a"], at: 10)
         #expect(first.isForced)
         _ = book.succeeded(first, [bytes("a"): self.entry(10)])
         _ = book.retry(at: self.now.advanced(by: .seconds(1)))
         var copy = book
-        #expect(self.begin(&copy, ["a"], at: 20, after: .seconds(2)).keys == [])
-        #expect(self.begin(&book, ["a"], at: 20, after: .seconds(20)).keys == [bytes("a")])
+        let young = self.begin(&copy, ["a"], at: 20, after: .seconds(2))
+        #expect(young.keys == [])
+        let old = self.begin(&book, ["a"], at: 20, after: .seconds(20))
+        #expect(old.keys == [bytes("a")])
     }
 
     @Test
@@ -94,21 +101,24 @@ struct LockBookTests {
         let second = self.begin(&book, ["a"], at: 20, values: true)
         #expect(second.keys == [bytes("a")])
         // Refused or not: it was locked before.
-        #expect(book.failed(second, isLocked: false) == .init(keys: [bytes("a")], stopsHeartbeat: true))
+        let release = book.failed(second, isLocked: false)
+        #expect(release == .init(keys: [bytes("a")], stopsHeartbeat: true))
         #expect(book.stageCount == 0)
     }
 
     @Test
     func commitsWaitAsLongAsTheyMay() {
         var wait = CommitWait(target: 300, patience: .seconds(1))
-        #expect(wait.received(301, after: .zero) == .commit(301))
-        #expect(wait.received(100, after: .zero) == .wait(atMost: .seconds(1)))
-        #expect(wait.received(300, after: .milliseconds(400)) == .wait(atMost: .milliseconds(600)))
-        #expect(wait.received(300, after: .seconds(1)) == .fail)
+        let steps = [
+            wait.received(301, after: .zero), wait.received(100, after: .zero),
+            wait.received(300, after: .milliseconds(400)), wait.received(300, after: .seconds(1)),
+        ]
+        #expect(steps == [.commit(301), .wait(atMost: .seconds(1)), .wait(atMost: .milliseconds(600)), .fail])
         #expect(wait.firstLag == 100)
         #expect(wait.lags == 3)
         var far = CommitWait(target: 10_000 << 18, patience: .seconds(1))
-        #expect(far.received(1 << 18, after: .zero) == .fail)
+        let step = far.received(1 << 18, after: .zero)
+        #expect(step == .fail)
     }
 
     @Test
