@@ -278,7 +278,14 @@ extension RegionRequestSender {
 
     /// All replicas were tried, or none can be: waits, so that the region is looked up anew after a while.
     private func nobodyLeft(in region: CachedRegion, _ call: inout RegionCall) async throws(TiKVError) {
-        if let error = self.hopeless(region, call) { throw error }
+        if let began = call.began, region.replicas[region.leaderIndex].store.refusal(since: began) != nil {
+            // What is known of the others may be from before: they may serve again, or refuse as well.
+            for replica in region.replicas
+            where replica.store.liveness != .reachable && replica.store.refusal(since: began) == nil {
+                _ = await self.liveness(of: replica.store, call)
+            }
+            if let error = self.hopeless(region, call) { throw error }
+        }
         if let wait = call.selector?.owedWait() { try await self.wait(wait.kind, hint: wait.hint, &call) }
         // One of those in doubt may be elsewhere by now.
         let doubtful = region.replicas.map(\.store).filter { $0.resolveState == .needsCheck }
