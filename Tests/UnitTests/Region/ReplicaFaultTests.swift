@@ -162,7 +162,7 @@ import TiKVTransport
         let harness = try await self.healthy(routing: .init(isForwardingEnabled: true))
         harness.on("store1", nil)
         let isForwarded: @Sendable () -> Bool = {
-            harness.options.last?.metadata.first(RegionRequestSender.forwardedHost) != nil
+            harness.options.last?.forwardedHost != nil
         }
         harness.on("store2") { _ in
             guard isForwarded() else { return Harness.value("2") }
@@ -176,7 +176,7 @@ import TiKVTransport
         #expect(first == Harness.value("store3") && second == first)
         #expect(harness.hosts == ["store1", "store2", "store3", "store3"])
         #expect(
-            harness.options.map { $0.metadata.first(RegionRequestSender.forwardedHost) }
+            harness.options.map { $0.forwardedHost }
                 == [nil, "store1:20160", nil, nil])
         #expect(self.asked(harness) == 1)
         #expect(try self.region(harness).proxy == nil)
@@ -201,7 +201,7 @@ import TiKVTransport
         let found = try await harness.get()
         #expect(found == Harness.value("store4"))
         #expect(harness.hosts == ["store1", "store2", "store4"])
-        #expect(harness.options.last?.metadata.first(RegionRequestSender.forwardedHost) == nil)
+        #expect(harness.options.last?.forwardedHost == nil)
         #expect(self.asked(harness) == 2)
     }
 
