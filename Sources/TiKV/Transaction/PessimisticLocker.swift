@@ -74,8 +74,6 @@ struct PessimisticLocker: Sendable {
         guard !targets.isEmpty else { return [] }
         let sender = self.context.sender
         let limit = self.context.configuration.batchSizeLimit
-        await PreSplitter(context: self.context).prepare(
-            targets, key: { $0.key }, size: { $0.key.count }, deadline: deadline)
         var found: [Found] = []
         try await sender.scatter(
             targets, timeout: deadline.remaining(at: self.context.clock.now), isWrite: false,

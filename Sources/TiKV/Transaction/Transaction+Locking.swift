@@ -220,6 +220,8 @@ extension Transaction {
         _ targets: [PessimisticLocker.Target], _ call: LockBook.Call, _ locker: PessimisticLocker, _ timestamp: UInt64,
         _ deadline: Deadline
     ) async throws(TiKVError) -> [PessimisticLocker.Found] {
+        await PreSplitter(context: self.context).prepare(
+            targets, key: { $0.key }, size: { $0.key.count }, deadline: deadline)
         var rest = targets
         var found: [PessimisticLocker.Found] = []
         if let index = rest.firstIndex(where: { $0.key == call.primary }) {
