@@ -20,6 +20,8 @@ struct GarbageCollector: Sendable {
     static let scanLimit: UInt32 = 1024
     /// The time for one region's locks, or one region's part of a range.
     static let timeoutPerRegion = Duration.seconds(100)
+    /// As whom older PDs know whoever collects garbage.
+    static let service = "gc_worker"
     /// The time for one store to remove a range.
     static let destroyTimeout = Duration.seconds(300)
 
@@ -42,11 +44,7 @@ struct GarbageCollector: Sendable {
             }
         } catch {
             guard error.code == .unsupported else { throw error }
-            // An older PD, which has one safe point only.
-            if let failure = await self.resolveAll(before: target, concurrency: concurrency) { throw failure }
-            return try await Self.asking { () async throws(PDError) in
-                try await pd.updateGCSafePoint(to: TiKVPD.Timestamp(rawValue: target), deadline: deadline).rawValue
-            }
+            return try await self.collectByServices(upTo: target, concurrency: concurrency, deadline: deadline)
         }
         var safePoint = state.txnSafePoint.rawValue
         if target > safePoint {
@@ -64,6 +62,24 @@ struct GarbageCollector: Sendable {
             try await pd.advanceGCSafePoint(
                 to: TiKVPD.Timestamp(rawValue: reached), keyspaceID: keyspaceID, deadline: deadline
             ).new.rawValue
+        }
+    }
+
+    /// The same with a PD that knows no states of garbage collection: there services say what they keep.
+    private func collectByServices(
+        upTo target: UInt64, concurrency: Int, deadline: Deadline
+    ) async throws(TiKVError) -> UInt64 {
+        let pd = self.context.core.pd
+        let lowest = try await Self.asking { () async throws(PDError) in
+            try await pd.updateServiceSafePoint(
+                Self.service, to: TiKVPD.Timestamp(rawValue: target), timeToLive: nil, deadline: deadline
+            ).safePoint.rawValue
+        }
+        let reached = min(target, lowest)
+        self.context.safePoints.received(reached)
+        if let failure = await self.resolveAll(before: reached, concurrency: concurrency) { throw failure }
+        return try await Self.asking { () async throws(PDError) in
+            try await pd.updateGCSafePoint(to: TiKVPD.Timestamp(rawValue: reached), deadline: deadline).rawValue
         }
     }
 

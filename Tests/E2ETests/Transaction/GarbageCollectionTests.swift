@@ -135,6 +135,7 @@ struct GarbageCollectionTests {
             }
             let now = try await space.client.currentTimestamp()
             #expect(try await space.client.collectGarbage(upTo: now) == now)
+            #expect(cluster.requestCount("UpdateServiceGCSafePoint") == 1)
             #expect(cluster.requestCount("UpdateGCSafePoint") == 1)
         }
     }
