@@ -4,6 +4,7 @@
 import Logging
 import NIOCore
 import NIOPosix
+import TiKVFailpoints
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -114,6 +115,11 @@ final class ClientCore: Sendable {
 
     /// A timestamp above all that PD has handed out.
     func timestamp(deadline: Deadline) async throws(TiKVError) -> UInt64 {
+        #if FAILPOINTS
+        if try await Failpoint.timestampError.hit()?.isTrue == true {
+            throw TiKVError(.pdUnreachable, "failpoint timestampError")
+        }
+        #endif
         do throws(PDError) {
             return try await self.pd.timestamp(deadline: deadline).rawValue
         } catch {
