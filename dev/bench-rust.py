@@ -24,11 +24,11 @@ def key(index):
     return b"bench/%08d" % index
 
 
-async def get(client, batch, keys):
+async def get(client, worker, batch, keys):
     await client.get(key(random.randrange(keys)))
 
 
-async def put(client, batch, keys):
+async def put(client, worker, batch, keys):
     await client.put(key(random.randrange(keys)), VALUE)
 
 
@@ -38,21 +38,23 @@ def spread(batch, keys):
     return [key((start + place * step) % keys) for place in range(batch)]
 
 
-async def batch_get(client, batch, keys):
+async def batch_get(client, worker, batch, keys):
     assert len(await client.batch_get(spread(batch, keys))) == batch
 
 
-async def batch_put(client, batch, keys):
+async def batch_put(client, worker, batch, keys):
     await client.batch_put({key: VALUE for key in spread(batch, keys)})
 
 
-async def scan(client, batch, keys):
+async def scan(client, worker, batch, keys):
     assert len(await client.scan(key(random.randrange(keys - batch + 1)), end=None, limit=batch)) == batch
 
 
-async def txn_write(client, batch, keys):
+async def txn_write(client, worker, batch, keys):
     """Distinct keys from all over, as `bench txn --operation write` has them; run again after a conflict."""
     start, step = random.randrange(keys), keys // batch
+    if batch > 1:
+        start = start // step * step + worker % step
     while True:
         transaction = await client.begin(pessimistic=False)
         for place in range(batch):
@@ -61,16 +63,16 @@ async def txn_write(client, batch, keys):
             await transaction.commit()
             return
         except Exception as error:
-            if "WriteConflict" not in str(error) and "write_conflict" not in str(error) and "conflict" not in str(error):
+            if "conflict" not in str(error).lower():
                 raise
 
 
-async def txn_get(client, batch, keys):
+async def txn_get(client, worker, batch, keys):
     snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
     await snapshot.get(key(random.randrange(keys)))
 
 
-async def txn_scan(client, batch, keys):
+async def txn_scan(client, worker, batch, keys):
     """Page by page, since the binding gives a scan as one list."""
     snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
     start, left = key(random.randrange(keys - batch + 1)), batch
@@ -85,11 +87,11 @@ async def txn_scan(client, batch, keys):
 OPERATIONS = {"get": get, "put": put, "batch-get": batch_get, "batch-put": batch_put, "scan": scan, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan}
 
 
-async def calls(client, operation, seconds, batch, keys, latencies):
+async def calls(client, worker, operation, seconds, batch, keys, latencies):
     now = time.perf_counter()
     end = now + seconds
     while now < end:
-        await operation(client, batch, keys)
+        await operation(client, worker, batch, keys)
         done = time.perf_counter()
         latencies.append(done - now)
         now = done
@@ -107,7 +109,7 @@ async def main(pd, name, in_flight, seconds, batch=1, keys=KEYS):
 
     async def load(seconds):
         latencies = []
-        await asyncio.gather(*(calls(client, operation, seconds, batch, keys, latencies) for _ in range(in_flight)))
+        await asyncio.gather(*(calls(client, worker, operation, seconds, batch, keys, latencies) for worker in range(in_flight)))
         return sorted(latencies)
 
     await load(0.3 if batch < 10_000 else 0)

@@ -44,6 +44,25 @@ import Darwin
             #expect((program.firstRange(of: symbol) != nil) == Failpoints.areCompiledIn, "\(whole)")
         }
     }
+
+    /// Where `make demo`, `make bench` or `make chaos` has built the program for release: neither the machinery is in it nor a
+    /// name of a hook's symbols.
+    @Test(.enabled(if: Self.hasRelease, "needs `swift build -c release --product tikv-cli`"))
+    func theReleaseHasNothingOfFailpoints() throws {
+        let program = try Data(contentsOf: Self.release, options: .mappedIfSafe)
+        // The first is how it is with every module that has a name in the program.
+        #expect(program.firstRange(of: Data("4TiKV".utf8)) != nil)
+        for whole in ["FailpointScope", "FailpointPlan", "FailpointParser", "performAtFailpoints"] {
+            // Put together here so that this file is not found.
+            let symbol = Data("\(whole.utf8.count)\(whole)".utf8)
+            #expect(program.firstRange(of: symbol) == nil, "\(whole)")
+        }
+    }
+
+    private static let release = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: ".build/release/tikv-cli")
+
+    private static var hasRelease: Bool { FileManager.default.fileExists(atPath: Self.release.path) }
     #endif
 
     /// Says so where there is nothing else to see.

@@ -74,7 +74,7 @@ struct BenchTxnLoad: Sendable {
         var latencies = LatencyHistogram()
         var now = ContinuousClock.now
         while deadline.map({ now < $0 }) ?? true, budget?.take() ?? true {
-            let index = Int.random(in: 0..<self.keys, using: &random)
+            let index = self.index(Int.random(in: 0..<self.keys, using: &random), worker)
             let started = ContinuousClock.now
             try await self.perform(client, index)
             now = ContinuousClock.now
@@ -121,6 +121,14 @@ struct BenchTxnLoad: Sendable {
             try Self.check(found == nil ? 0 : 1, of: 1)
             try await transaction.put(key, value: value)
         }
+    }
+
+    /// Where an operation begins. Writes of many keys have keys that no other worker has, as long as there are enough: what
+    /// transactions cost that are in each other's way is what `hot` measures.
+    private func index(_ random: Int, _ worker: Int) -> Int {
+        let step = self.keys / self.batchSize
+        guard self.operation == .write, self.batchSize > 1 else { return random }
+        return random / step * step + worker % step
     }
 
     /// Distinct keys from all over, so that every region has some.

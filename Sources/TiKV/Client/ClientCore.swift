@@ -4,6 +4,7 @@
 import Logging
 import NIOCore
 import NIOPosix
+import TiKVFailpoints
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -130,6 +131,11 @@ final class ClientCore: Sendable {
 
     /// A timestamp above all that PD has handed out.
     func timestamp(deadline: Deadline) async throws(TiKVError) -> UInt64 {
+        #if FAILPOINTS
+        if try await Failpoint.timestampError.hit()?.isTrue == true {
+            throw TiKVError(.pdUnreachable, "failpoint timestampError")
+        }
+        #endif
         // Whose timestamps they are may depend on the keyspace.
         if self.sender.codecs.known == nil { _ = try await self.sender.codecs.codec(deadline: deadline) }
         do throws(PDError) {

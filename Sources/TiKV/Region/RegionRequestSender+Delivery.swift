@@ -60,7 +60,12 @@ extension RegionRequestSender {
             try self.take(record)
             let result: Result<Response, RPCError>
             do throws(TiKVError) {
+                #if FAILPOINTS
+                result = try await self.performAtFailpoints(
+                    method, request, options: options, to: target.receiver, &call)
+                #else
                 result = try await self.perform(method, request, options: options, to: target.receiver, &call)
+                #endif
             } catch {
                 self.giveBack(record)
                 throw error
@@ -93,6 +98,9 @@ extension RegionRequestSender {
                 call.selector?.noteTime(latency, of: target.choice)
                 isAgain = try await self.react(to: response.regionError, from: target, region, &call)
             case .failure(let error):
+                #if FAILPOINTS
+                try self.failAtFailpoint(error, &call)
+                #endif
                 self.needSelector(region, &call)
                 call.selector?.noteTime(latency, of: target.choice)
                 isAgain = try await self.react(to: error, from: target, region, &call)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import TiKVFailpoints
 import TiKVPD
 import TiKVProto
 import TiKVTransport
@@ -170,6 +171,9 @@ final class RegionRequestSender: Sendable {
     /// Waits before the next try; throws where no time for one is left.
     func wait(_ kind: BackoffKind, hint: Duration? = nil, _ call: inout RegionCall) async throws(TiKVError) {
         try self.check(call)
+        #if FAILPOINTS
+        if Failpoint.backoffSkipsSleep.value() != nil { return }
+        #endif
         let now = self.clock.now
         let remaining = call.deadline.remaining(at: now)
         guard let delay = call.backoff.next(kind, remaining: remaining, random: self.random(), hint: hint) else {
