@@ -11,8 +11,6 @@ RUNS ?= 10
 # How many runs of each kind: make chaos CHAOS_SEEDS=5 CHAOS_FLAGS="--transfers 2000"
 CHAOS_SEEDS ?= 50
 CHAOS_FLAGS ?=
-# How often: make faults RUNS=100
-RUNS ?= 10
 # Seconds: make fuzz TIME=3600
 TIME ?= 60
 
@@ -71,11 +69,6 @@ chaos: ## Bank transfers and random histories under faults, CHAOS_SEEDS (50) run
 	@dev/setup build
 	swift build -c release --product chaos
 	@"$$(swift build -c release --show-bin-path)/chaos" --seeds $(CHAOS_SEEDS) $(CHAOS_FLAGS)
-
-faults: ## Run the fault runs RUNS times in a row (10), and sum up what came of them
-	@dev/setup build
-	@. dev/build-flags && swift build --build-tests "$${build_flags[@]}"
-	@dev/faults $(RUNS)
 
 fuzz: ## Fuzz the transport for TIME seconds (60)
 	@dev/setup build

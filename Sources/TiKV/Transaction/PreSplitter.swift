@@ -23,7 +23,6 @@ struct PreSplitter: Sendable {
         let configuration = self.context.configuration
         let threshold = configuration.preSplitKeyCount
         guard threshold > 0, items.count >= threshold else { return }
-        let sender = self.context.sender
         let limit = Deadline(after: Self.timeout, from: self.context.clock.now)
         let end = min(limit.instant, deadline.instant)
         do throws(TiKVError) {
@@ -34,7 +33,7 @@ struct PreSplitter: Sendable {
                 keys += Self.splitKeys(group.work, key: key, size: size, every: configuration.preSplitSize)
             }
             guard !keys.isEmpty else { return }
-            let splitter = RegionSplitter(sender: sender, scheduler: PDScheduler(pd: self.context.core.pd))
+            let splitter = self.context.core.splitter(isRaw: false)
             let ids = try await splitter.split(
                 at: keys, scatter: "swift-transaction",
                 timeout: Deadline(at: end).remaining(at: self.context.clock.now))
@@ -68,19 +67,5 @@ struct PreSplitter: Sendable {
             }
         }
         return keys
-    }
-}
-
-/// PD as what moves regions about.
-struct PDScheduler: RegionScheduler {
-    let pd: PDClient
-
-    func scatter(_ ids: [UInt64], group: String, deadline: Deadline) async throws(PDError) {
-        _ = try await self.pd.scatterRegions(ids, group: group, deadline: deadline)
-    }
-
-    func isScattering(_ id: UInt64, deadline: Deadline) async throws(PDError) -> Bool {
-        guard let state = try await self.pd.operatorState(ofRegion: id, deadline: deadline) else { return false }
-        return state.status == .running && state.description.contains("scatter")
     }
 }
