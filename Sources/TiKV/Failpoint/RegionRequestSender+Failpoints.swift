@@ -126,9 +126,6 @@ extension RegionRequestSender {
     private func after<Response: RegionResponse>(
         _ request: some RegionRequest, _ response: Response
     ) async throws(TiKVError) -> Response {
-        if let prewrite = request as? Kvrpcpb_PrewriteRequest {
-            try await (prewrite.hasPrimary ? Failpoint.prewritePrimary : .prewriteSecondary).hit()
-        }
         guard let check = request as? Kvrpcpb_CheckTxnStatusRequest,
             var status = response as? Kvrpcpb_CheckTxnStatusResponse
         else { return response }

@@ -65,7 +65,7 @@ extension Committer {
     ) async throws(TiKVError) -> Void? {
         let sender = self.context.sender
         let isPrimary = batch.mutations.contains { $0.key == self.plan.primary }
-        try await Self.hook(isPrimary ? .prewritePrimary : .prewriteSecondary)
+        if !isPrimary { try await Self.hook(.prewriteSecondary) }
         while true {
             try self.interruption.check(start: self.start)
             var request = self.request(batch)
@@ -73,7 +73,7 @@ extension Committer {
                 return nil
             }
             if response.errors.isEmpty {
-                try await Self.hook(isPrimary ? .prewritePrimaryFail : .prewriteSecondaryFail)
+                if isPrimary { try await Self.hook(.prewritePrimary) }
                 return ()
             }
             var locks: [Lock] = []

@@ -140,7 +140,10 @@ struct Committer: Sendable {
         do throws(FailpointError) {
             try await failpoint.evaluate()
         } catch {
-            throw TiKVError(.internalError, "\(error)")
+            switch error {
+            case .cancelled: throw TiKVError(.cancelled, "the task was cancelled")
+            default: throw TiKVError(.internalError, "\(error)")
+            }
         }
     }
 
