@@ -36,6 +36,10 @@ public final class EmbeddedCluster: Sendable {
         var running: [Server: RunningServer] = [:]
         /// All whose ports may still be open, in the order they were bound.
         var unfinished: [RunningServer] = []
+        #if os(Linux)
+        /// So that servers that stop can come back where they were.
+        var holds: [PortHold] = []
+        #endif
         var isServing = false
         var isShutDown = false
     }
@@ -198,6 +202,7 @@ public final class EmbeddedCluster: Sendable {
         _ name: Server, port: Int, _ services: RPCServices, http1: RPCServer.HTTP1Responder? = nil
     ) async throws -> PeerAddress {
         let server: RPCServer
+        let port = port == 0 ? self.holdPort() : port
         do throws(RPCError) {
             server = try await RPCServer.bind(
                 host: self.configuration.host, port: port, services: services,
@@ -215,6 +220,17 @@ public final class EmbeddedCluster: Sendable {
         if isShutDown { server.shutdown() }
         self.toServeContinuation.yield(running)
         return server.address
+    }
+
+    /// A port that is the cluster's as long as it lives; 0 where the system has to choose one when a server needs it.
+    private func holdPort() -> Int {
+        #if os(Linux)
+        guard let hold = PortHold(host: self.configuration.host) else { return 0 }
+        self.servers.withLock { $0.holds.append(hold) }
+        return hold.port
+        #else
+        return 0
+        #endif
     }
 
     /// Closes a server, and returns when its port and its connections are closed.

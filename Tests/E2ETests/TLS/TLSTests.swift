@@ -112,7 +112,8 @@ struct TLSTests {
                 let error = await failure { try await client.get("k", timeout: .seconds(3)) }
                 #expect(error?.message.contains("not signed by a trusted CA") == true)
                 try files.write(certificates.ca, "ca.pem")
-                try await client.put("k", value: "v")
+                // An attempt to connect that began before may still be the one that ends a call.
+                while await failure({ try await client.put("k", value: "v") })?.code == .pdUnreachable {}
                 #expect(try await client.get("k") == "v")
             }
         }
