@@ -37,7 +37,7 @@ extension TimeSource {
         await withTaskGroup(of: Result?.self) { group in
             group.addTask { await operation() }
             group.addTask {
-                try? await self.sleep(until: deadline.instant)
+                try? await self.guardUntil(deadline.instant)
                 return nil
             }
             let first = await group.next() ?? nil

@@ -8,6 +8,17 @@ package protocol TimeSource: Sendable {
 
     /// Waits until `instant`; throws as soon as the task is cancelled.
     func sleep(until instant: ContinuousClock.Instant) async throws(CancellationError)
+
+    /// Waits until `instant` beside work that is given up then; throws as soon as the task is cancelled.
+    ///
+    /// The same as `sleep(until:)` but for clocks that cut pauses short: those must not end other work with them.
+    func guardUntil(_ instant: ContinuousClock.Instant) async throws(CancellationError)
+}
+
+extension TimeSource {
+    package func guardUntil(_ instant: ContinuousClock.Instant) async throws(CancellationError) {
+        try await self.sleep(until: instant)
+    }
 }
 
 /// The machine's clock.

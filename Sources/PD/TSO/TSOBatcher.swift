@@ -267,7 +267,7 @@ package actor TSOBatcher {
                 return RPCError(.deadlineExceeded, "no timestamp within \(limit)", delivery: .unknown)
             }
             do throws(CancellationError) {
-                try await self.clock.sleep(until: end)
+                try await self.clock.guardUntil(end)
             } catch {
                 break
             }

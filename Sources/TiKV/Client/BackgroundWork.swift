@@ -46,7 +46,7 @@ final class BackgroundWork: Sendable {
                         group.addTask {
                             let end = Deadline(after: shutdownTimeout, from: clock.now)
                             // Cut short by cancellation, which is when there is no time left.
-                            try? await clock.sleep(until: end.instant)
+                            try? await clock.guardUntil(end.instant)
                             await stores.closeRetired(number)
                         }
                     case .watchStore(let id):

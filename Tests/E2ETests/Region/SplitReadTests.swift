@@ -65,8 +65,10 @@ struct SplitReadTests {
             try await space.write(["a": "1", "c": "3"])
             let writer = try await space.client.begin()
             try await writer.put(space.key("a"), value: "new")
+            // Only where "a" is: "c" of the write above may still be on its way to its region.
+            let region = try #require(cluster.region(of: space.key("a")))
             let gate = EmbeddedCluster.Gate()
-            cluster.inject(.hold(gate), into: .init(rpc: "KvCommit"))
+            cluster.inject(.hold(gate), into: .init(rpc: "KvCommit", regionID: region.id))
             async let committed = writer.commit()
             try await gate.waitForArrivals()
             let reader = try await space.client.snapshot(at: space.client.currentTimestamp())

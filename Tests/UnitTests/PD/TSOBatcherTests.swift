@@ -208,12 +208,16 @@ import TiKVTransport
     }
 
     @Test func withoutRunItWaitsNoLongerThanItsDeadline() async throws {
-        let clock = VirtualClock(jumps: true)
+        let clock = VirtualClock(jumps: false)
         let source = ScriptedTSO { _, _ in nil }
         let batcher = TSOBatcher(source: source, clock: clock, random: { 0.5 })
-        let error = await #expect(throws: PDError.self) {
-            try await batcher.timestamp(deadline: Deadline(after: .seconds(5), from: clock.now))
-        }
+        let deadline = Deadline(after: .seconds(5), from: clock.now)
+        async let passed: Void = {
+            await clock.waitForSleepers(1)
+            clock.advance(by: .seconds(5))
+        }()
+        let error = await #expect(throws: PDError.self) { try await batcher.timestamp(deadline: deadline) }
+        await passed
         #expect(error?.code == .deadlineExceeded)
         #expect(clock.elapsed == .seconds(5))
         #expect(source.streams == 0)

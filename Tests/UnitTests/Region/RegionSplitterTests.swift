@@ -64,9 +64,7 @@ import TiKVTransport
 
     @Test func regionsAreSplitAtTheKeysThatNeedIt() async throws {
         let regions = [RegionDescription.sample(1, "", "m"), .sample(2, "m", "")]
-        // Nothing has to be waited for; a clock that jumps would take one region's work past its deadline when it has to
-        // wait for the store that the other's is looking up.
-        let harness = PipelineHarness(regions, jumps: false)
+        let harness = PipelineHarness(regions)
         harness.on("store1") { request in
             let split = request as? Kvrpcpb_SplitRegionRequest ?? .init()
             return Self.split(split, of: split.context.regionID == 1 ? regions[0] : regions[1])

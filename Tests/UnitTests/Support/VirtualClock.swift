@@ -4,26 +4,40 @@
 import Synchronization
 import TiKVPD
 
-/// A clock that stands still until a test moves it, or that jumps to the end of every wait.
+/// A clock that stands still until a test moves it, or that jumps to the end of every pause.
+///
+/// It does not jump to deadlines that work is guarded by: whether the work or its deadline came first would be left to chance.
 final class VirtualClock: TimeSource {
     private struct Sleeper {
         var until: ContinuousClock.Instant
         var continuation: CheckedContinuation<Bool, Never>
     }
 
+    /// The continuations of those whose time has come.
+    private typealias Woken = [CheckedContinuation<Bool, Never>]
+
     private struct State {
-        var now: ContinuousClock.Instant
+        private(set) var now: ContinuousClock.Instant
         var sleepers: [Int: Sleeper] = [:]
         var next = 0
         var waits: [Duration] = []
         var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+
+        init(now: ContinuousClock.Instant) { self.now = now }
+
+        mutating func move(to instant: ContinuousClock.Instant) -> Woken {
+            self.now = max(self.now, instant)
+            let woken = self.sleepers.filter { $0.value.until <= self.now }
+            for id in woken.keys { self.sleepers[id] = nil }
+            return woken.values.map(\.continuation)
+        }
     }
 
     private let state: Mutex<State>
     private let jumps: Bool
     let start: ContinuousClock.Instant
 
-    /// - Parameter jumps: whether a wait ends at once and takes the clock to its end.
+    /// - Parameter jumps: whether a pause ends at once and takes the clock to its end.
     init(jumps: Bool) {
         let start = ContinuousClock.now
         self.start = start
@@ -35,19 +49,14 @@ final class VirtualClock: TimeSource {
 
     var elapsed: Duration { self.start.duration(to: self.now) }
 
-    /// The lengths of all waits so far.
+    /// The lengths of all waits so far, pauses and deadlines alike.
     var waits: [Duration] { self.state.withLock { $0.waits } }
 
     /// How many waits are under way.
     var sleeperCount: Int { self.state.withLock { $0.sleepers.count } }
 
     func advance(by duration: Duration) {
-        let woken = self.state.withLock { state in
-            state.now = state.now.advanced(by: duration)
-            let woken = state.sleepers.filter { $0.value.until <= state.now }
-            for id in woken.keys { state.sleepers[id] = nil }
-            return woken.values.map(\.continuation)
-        }
+        let woken = self.state.withLock { $0.move(to: $0.now.advanced(by: duration)) }
         for continuation in woken { continuation.resume(returning: true) }
     }
 
@@ -70,9 +79,18 @@ final class VirtualClock: TimeSource {
 
     func sleep(until instant: ContinuousClock.Instant) async throws(CancellationError) {
         if Task.isCancelled { throw CancellationError() }
+        guard self.jumps else { return try await self.guardUntil(instant) }
+        let woken: Woken = self.state.withLock { state in
+            state.waits.append(state.now.duration(to: instant))
+            return state.move(to: instant)
+        }
+        for continuation in woken { continuation.resume(returning: true) }
+    }
+
+    func guardUntil(_ instant: ContinuousClock.Instant) async throws(CancellationError) {
+        if Task.isCancelled { throw CancellationError() }
         let number: Int? = self.state.withLock { state in
             state.waits.append(state.now.duration(to: instant))
-            if self.jumps { state.now = max(state.now, instant) }
             if state.now >= instant { return nil }
             state.next += 1
             return state.next
