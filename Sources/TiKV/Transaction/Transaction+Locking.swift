@@ -221,7 +221,7 @@ extension Transaction {
         _ deadline: Deadline
     ) async throws(TiKVError) -> [PessimisticLocker.Found] {
         await PreSplitter(context: self.context).prepare(
-            targets, key: { $0.key }, size: { $0.key.count }, deadline: deadline)
+            count: targets.count, key: { targets[$0].key }, size: { targets[$0].key.count }, deadline: deadline)
         var rest = targets
         var found: [PessimisticLocker.Found] = []
         if let index = rest.firstIndex(where: { $0.key == call.primary }) {
