@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The load of `tikv-cli bench raw` and `bench txn` by the Rust client, as it is published on PyPI with its Python binding.
 
-    .venv-foreign/bin/python dev/bench-rust.py PD get|put|batch-get|batch-put|scan|txn-write|txn-get|txn-scan IN-FLIGHT SECONDS [BATCH-SIZE [KEYS]]
+    .venv-foreign/bin/python dev/bench-rust.py PD get|put|batch-get|batch-put|scan|txn-write|txn-get|txn-scan|txn-hot|txn-hot-pessimistic IN-FLIGHT SECONDS [BATCH-SIZE [KEYS]]
 
 Prints a JSON object. The binding's share of the processor time is in it: there is no other build of that client to be had.
 """
@@ -72,6 +72,29 @@ async def txn_get(client, worker, batch, keys):
     await snapshot.get(key(random.randrange(keys)))
 
 
+async def txn_hot(client, worker, batch, keys, pessimistic=False):
+    """Reads and writes one key, the same for all; run again after a conflict."""
+    while True:
+        transaction = await client.begin(pessimistic=pessimistic)
+        try:
+            if pessimistic:
+                await transaction.get_for_update(key(0))
+            else:
+                await transaction.get(key(0))
+            await transaction.put(key(0), VALUE)
+            await transaction.commit()
+            return
+        except Exception as error:
+            if "conflict" not in str(error).lower():
+                raise
+            if pessimistic:
+                await transaction.rollback()
+
+
+async def txn_hot_pessimistic(client, worker, batch, keys):
+    await txn_hot(client, worker, batch, keys, pessimistic=True)
+
+
 async def txn_scan(client, worker, batch, keys):
     """Page by page, since the binding gives a scan as one list."""
     snapshot = client.snapshot(await client.current_timestamp(), pessimistic=False)
@@ -84,7 +107,8 @@ async def txn_scan(client, worker, batch, keys):
         start = bytes(page[-1][0]) + b"\0"
 
 
-OPERATIONS = {"get": get, "put": put, "batch-get": batch_get, "batch-put": batch_put, "scan": scan, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan}
+OPERATIONS = {"get": get, "put": put, "batch-get": batch_get, "batch-put": batch_put, "scan": scan, "txn-write": txn_write, "txn-get": txn_get, "txn-scan": txn_scan,
+              "txn-hot": txn_hot, "txn-hot-pessimistic": txn_hot_pessimistic}
 
 
 async def calls(client, worker, operation, seconds, batch, keys, latencies):

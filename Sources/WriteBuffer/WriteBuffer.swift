@@ -11,7 +11,7 @@
 /// the key and the value, and nothing in it grows faster than the number of keys and writes.
 ///
 /// Pure: no clock, no lock, no task. There is one owner: a transaction.
-package struct WriteBuffer: ~Copyable {
+package struct WriteBuffer: ~Copyable, Sendable {
     /// What a buffer takes. TiKV itself takes no key longer than 65,535 bytes.
     package struct Limits: Sendable, Hashable {
         package static let longestKey = Int(UInt16.max)

@@ -57,9 +57,12 @@ public struct TransactionFailure: Sendable, Hashable {
             public var holder: UInt64
             /// The key that the other has locked.
             public var key: Key
+            /// The ``TransactionOptions/resourceGroupTag`` of the one who waits, by which a statement can be told.
+            public var resourceGroupTag: [UInt8]
 
             /// One transaction that waits for another.
-            public init(transaction: UInt64, holder: UInt64, key: Key) {
+            public init(transaction: UInt64, holder: UInt64, key: Key, resourceGroupTag: [UInt8] = []) {
+                self.resourceGroupTag = resourceGroupTag
                 self.transaction = transaction
                 self.holder = holder
                 self.key = key

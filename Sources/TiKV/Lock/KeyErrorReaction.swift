@@ -89,7 +89,9 @@ enum KeyErrorReaction: Sendable {
 
     private static func deadlock(_ deadlock: Kvrpcpb_Deadlock, start: UInt64) -> TiKVError {
         let waits = deadlock.waitChain.map {
-            TransactionFailure.Deadlock.Wait(transaction: $0.txn, holder: $0.waitForTxn, key: Key($0.key))
+            TransactionFailure.Deadlock.Wait(
+                transaction: $0.txn, holder: $0.waitForTxn, key: Key($0.key),
+                resourceGroupTag: [UInt8]($0.resourceGroupTag))
         }
         return TiKVError(
             .deadlock, "transactions wait for each other's locks in a circle",

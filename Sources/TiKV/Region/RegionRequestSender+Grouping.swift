@@ -26,6 +26,28 @@ extension RegionRequestSender {
         return pieces
     }
 
+    /// Groups sorted keys, which are named by their places, by region. Of a region's keys it looks at few.
+    func group(
+        _ places: Range<Int>, key: (Int) -> [UInt8], _ call: inout RegionCall
+    ) async throws(TiKVError) -> [(region: CachedRegion, work: Range<Int>)] {
+        var pieces: [(region: CachedRegion, work: Range<Int>)] = []
+        guard let last = places.last else { return [] }
+        // Up to and including the last key, for what must be loaded.
+        let end = key(last) + [0]
+        var start = places.lowerBound
+        while start < places.upperBound {
+            let region = try await self.locate(startOf: KeySpan(start: key(start), end: end), &call)
+            var (low, high) = (start + 1, places.upperBound)
+            while !region.endKey.isEmpty, low < high {
+                let middle = (low + high) / 2
+                if KeyOrder.isLess(key(middle), region.endKey) { low = middle + 1 } else { high = middle }
+            }
+            pieces.append((region, start..<high))
+            start = high
+        }
+        return pieces
+    }
+
     /// The regions of a span, each with its part of it.
     func regions(
         of span: KeySpan, _ call: inout RegionCall

@@ -14,7 +14,8 @@ extension BackoffKind {
     /// PD's clock has not come as far as the commit must.
     static let commitTimestampLag = BackoffKind(
         "commitTimestampLag", base: .milliseconds(2), cap: .milliseconds(500), jitter: .none)
-    /// A transaction is run again after a conflict.
+    /// A transaction is run again after a conflict. Somebody has committed then, so that all go on however short the wait
+    /// is; a long one only lets those overtake who have just come.
     static let transactionRetry = BackoffKind(
-        "transactionRetry", base: .milliseconds(4), cap: .seconds(1), jitter: .full)
+        "transactionRetry", base: .milliseconds(2), cap: .milliseconds(100), jitter: .full)
 }

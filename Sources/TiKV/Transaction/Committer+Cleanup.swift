@@ -4,7 +4,6 @@
 import Logging
 import Synchronization
 import TiKVFailpoints
-import TiKVOrderedMap
 import TiKVPD
 import TiKVProto
 
@@ -21,12 +20,12 @@ extension Committer {
     ///   the commit of the primary was sent: were it committed after all, the others must be as well.
     func rollBackInBackground(primaryFirst: Bool = false) {
         if Failpoint.commitFailedSkipCleanup.value() != nil { return }
-        let keys = self.plan.locked.map(\.key)
-        guard !keys.isEmpty else { return }
+        let mutations = self.plan.mutations
+        guard mutations.indices.contains(where: { mutations.shape(at: $0).leavesLock }) else { return }
         self.context.inBackground {
-            var rest = keys
+            var rest = [mutations]
             if primaryFirst {
-                rest.removeAll { $0 == self.plan.primary }
+                if let place = mutations.place(of: self.plan.primary) { rest = mutations.without([place..<place + 1]) }
                 guard await self.rollBack([self.plan.primary]) else { return }
             }
             _ = await self.rollBack(rest)
@@ -35,9 +34,15 @@ extension Committer {
 
     /// - Returns: whether all of them are rolled back.
     func rollBack(_ keys: [[UInt8]]) async -> Bool {
-        guard !keys.isEmpty else { return true }
+        await self.rollBack([MutationList(keys.map { Mutation(.lock, $0) })])
+    }
+
+    /// Rolls the keys back that leave locks.
+    ///
+    /// - Returns: whether all of them are rolled back.
+    func rollBack(_ parts: [MutationList]) async -> Bool {
         let isRefused = Flag()
-        let failure = await self.forEachRegion(keys) { keys, region, call async throws(TiKVError) in
+        let failure = await self.forEachRegion(parts) { keys, region, call async throws(TiKVError) in
             var request = Kvrpcpb_BatchRollbackRequest()
             request.startVersion = self.start
             request.keys = keys.map { Data($0) }
@@ -58,46 +63,38 @@ extension Committer {
         let value = Atomic(false)
     }
 
-    /// Sends something about keys to their regions, side by side.
+    /// Sends something about the keys that leave locks to their regions, side by side.
     func forEachRegion(
-        _ keys: [[UInt8]],
+        _ parts: [MutationList],
         _ send: @escaping @Sendable ([[UInt8]], CachedRegion, inout RegionCall) async throws(TiKVError) -> Bool
     ) async -> TiKVError? {
         let sender = self.context.sender
         let limit = self.sizeLimit
+        guard parts.contains(where: { !$0.isEmpty }) else { return nil }
         do throws(TiKVError) {
             try await sender.scatter(
-                keys, timeout: Self.cleanupTimeout, isWrite: false,
+                parts, timeout: Self.cleanupTimeout, isWrite: false,
                 concurrency: self.context.configuration.maximumConcurrency, options: self.options.request,
-                split: { keys, call async throws(TiKVError) in
-                    try await sender.group(
-                        keys, by: { $0 }, chunks: { RawBatch.chunks($0, bytes: limit, size: { $0.count }) }, &call)
+                split: { parts, call async throws(TiKVError) in
+                    var pieces: [(region: CachedRegion, work: [MutationList])] = []
+                    for part in parts {
+                        for (region, places) in try await sender.group(part.indices, key: { part.key(at: $0) }, &call) {
+                            pieces += part[places].pieces(bytes: limit, size: { part.keySize(at: $0) })
+                                .map { (region, [$0]) }
+                        }
+                    }
+                    return pieces
                 },
-                deliver: { keys, region, call async throws(TiKVError) -> Void? in
-                    try await send(keys, region, &call) ? () : nil
+                deliver: { parts, region, call async throws(TiKVError) -> Void? in
+                    // Copied only when their turn comes.
+                    let keys = parts.flatMap(\.lockedKeys)
+                    guard !keys.isEmpty else { return () }
+                    return try await send(keys, region, &call) ? () : nil
                 },
                 collect: { _ in })
             return nil
         } catch {
             return error
         }
-    }
-}
-
-extension CommitPlan {
-    /// The primary, and keys next to it that lie in its region, up to what one request carries.
-    static func primaryBatch(
-        _ keys: [[UInt8]], primary: [UInt8], start: [UInt8], end: [UInt8], bytes limit: Int = 16 << 10
-    ) -> [[UInt8]] {
-        var chosen = [primary]
-        var size = primary.count
-        for key in keys where key != primary {
-            if KeyOrder.isLess(key, start) { continue }
-            if !end.isEmpty, !KeyOrder.isLess(key, end) { break }
-            size += key.count
-            guard size <= limit else { break }
-            chosen.append(key)
-        }
-        return chosen
     }
 }

@@ -14,7 +14,8 @@ import Foundation
 extension Committer {
     /// Mutations for one request.
     struct Batch: Sendable {
-        var mutations: [Mutation]
+        /// Made when the request's turn comes.
+        var mutations: MutationList
         /// How many keys the transaction has in the region; the largest number where that is not known, since the region
         /// has changed: then nobody removes locks key by key because they look few.
         var regionCount: UInt64
@@ -28,20 +29,22 @@ extension Committer {
         let limit = Failpoint.prewriteBatchSizeLimit.value()?.integer ?? self.sizeLimit
         let began = self.clock.now
         defer { self.recorder.record { $0.prewriteTime = began.duration(to: self.clock.now) } }
+        let mutations = self.plan.mutations
         await PreSplitter(context: self.context).prepare(
-            self.plan.mutations, key: { $0.key }, size: { $0.size }, deadline: deadline)
+            count: mutations.count, key: { mutations.key(at: $0) }, size: { mutations.size(at: $0) },
+            deadline: deadline)
         let recorder = self.recorder
         try await sender.scatter(
-            Batch(mutations: self.plan.mutations, regionCount: 0, isCut: false),
+            Batch(mutations: mutations, regionCount: 0, isCut: false),
             timeout: deadline.remaining(at: self.clock.now), isWrite: false,
             concurrency: self.context.configuration.maximumConcurrency, options: self.options.request,
             split: { batch, call async throws(TiKVError) in
-                let regions = try await sender.group(
-                    batch.mutations, by: { $0.key }, chunks: { [Array($0)] }, &call)
+                let part = batch.mutations
+                let regions = try await sender.group(part.indices, key: { part.key(at: $0) }, &call)
                 if !batch.isCut { recorder.record { $0.regionCount = regions.count } }
-                return regions.flatMap { region, mutations in
-                    let count = batch.isCut ? .max : UInt64(mutations.count)
-                    return CommitPlan.batches(mutations[...], bytes: limit).map {
+                return regions.flatMap { region, places in
+                    let count = batch.isCut ? .max : UInt64(places.count)
+                    return part[places].pieces(bytes: limit, size: { part.size(at: $0) }).map {
                         (region, Batch(mutations: $0, regionCount: count))
                     }
                 }
@@ -64,7 +67,7 @@ extension Committer {
         _ batch: Batch, _ region: CachedRegion, _ call: inout RegionCall
     ) async throws(TiKVError) -> Void? {
         let sender = self.context.sender
-        let isPrimary = batch.mutations.contains { $0.key == self.plan.primary }
+        let isPrimary = batch.mutations.place(of: self.plan.primary) != nil
         if !isPrimary { try await Self.hook(.prewriteSecondary) }
         while true {
             try self.interruption.check(start: self.start)
@@ -115,7 +118,8 @@ extension Committer {
         let transaction = self.context.configuration
         var request = Kvrpcpb_PrewriteRequest()
         request.mutations = batch.mutations.map(\.proto)
-        request.primaryLock = Data(self.plan.primary.isEmpty ? batch.mutations[0].key : self.plan.primary)
+        let first = batch.mutations.startIndex
+        request.primaryLock = Data(self.plan.primary.isEmpty ? batch.mutations.key(at: first) : self.plan.primary)
         request.startVersion = self.start
         let age = self.began.duration(to: self.clock.now)
         let isKeptAlive = Heartbeat.isNeeded(

@@ -77,7 +77,8 @@ struct Committer: Sendable {
         do throws(TiKVError) {
             try self.checkBeginning()
             if let latches = self.context.latches, !self.options.kind.isPessimistic {
-                latch = try await latches.acquire(self.plan.mutations.lazy.map(\.key), start: self.start)
+                latch = try await latches.acquire(
+                    self.plan.mutations.indices.lazy.map { self.plan.mutations.key(at: $0) }, start: self.start)
             }
             try await Self.hook(.beforePrewrite)
             mayHaveLocks = true
@@ -108,7 +109,7 @@ struct Committer: Sendable {
     /// What locking has shown to be otherwise than asserted. Whatever else is wrong is told first: it may be the reason.
     private func checkAssertions() throws(TiKVError) {
         guard self.options.assertionLevel.level != .off, Failpoint.assertionSkipCheckFromLock.value() == nil,
-            let refuted = self.plan.mutations.first(where: { $0.isAssertionRefuted })
+            let refuted = self.plan.refuted.map({ self.plan.mutations[$0] })
         else { return }
         throw TiKVError(
             .assertionFailed, "whether a key exists is not as was asserted",
@@ -154,13 +155,12 @@ struct Committer: Sendable {
     ) async throws(TiKVError) -> UInt64 {
         let began = self.clock.now
         defer { self.recorder.record { $0.commitTime = began.duration(to: self.clock.now) } }
-        let keys = self.plan.locked.map(\.key)
         var timestamp = timestamp
         while true {
             state.commits(at: timestamp)
-            let answer: (response: Kvrpcpb_CommitResponse, keys: [[UInt8]])
+            let answer: (response: Kvrpcpb_CommitResponse, batch: CommitPlan.PrimaryBatch)
             do throws(TiKVError) {
-                answer = try await self.sendPrimary(keys, at: timestamp, deadline: deadline)
+                answer = try await self.sendPrimary(at: timestamp, deadline: deadline)
             } catch {
                 let (error, cleanup) = state.unanswered(error)
                 if cleanup == .rollBack { self.rollBackInBackground() }
@@ -170,8 +170,7 @@ struct Committer: Sendable {
             switch state.answered(error, commit: answer.response.commitVersion) {
             case .succeeded(let cleanup):
                 guard case .commitSecondaries(let commit) = cleanup else { return timestamp }
-                let done = Set(answer.keys)
-                let rest = keys.filter { !done.contains($0) }
+                let rest = self.plan.mutations.without(answer.batch.places)
                 if !rest.isEmpty { self.context.inBackground { await self.commitSecondaries(rest, at: commit) } }
                 return commit
             case .tryLater(let minimum):
@@ -192,8 +191,8 @@ struct Committer: Sendable {
 
     /// Commits the primary, with such of the other keys as one request to its region can carry.
     private func sendPrimary(
-        _ keys: [[UInt8]], at timestamp: UInt64, deadline: Deadline
-    ) async throws(TiKVError) -> (response: Kvrpcpb_CommitResponse, keys: [[UInt8]]) {
+        at timestamp: UInt64, deadline: Deadline
+    ) async throws(TiKVError) -> (response: Kvrpcpb_CommitResponse, batch: CommitPlan.PrimaryBatch) {
         let sender = self.context.sender
         var call = try await sender.begin(
             timeout: deadline.remaining(at: self.clock.now), isWrite: true, options: self.options.request)
@@ -203,12 +202,10 @@ struct Committer: Sendable {
         do throws(TiKVError) {
             while true {
                 let region = try await sender.locate(self.plan.primary, &call)
-                let chosen = CommitPlan.primaryBatch(
-                    keys, primary: self.plan.primary, start: region.startKey, end: region.endKey,
-                    bytes: self.sizeLimit)
-                var request = self.commitRequest(chosen, at: timestamp)
+                let batch = self.plan.primaryBatch(start: region.startKey, end: region.endKey, bytes: self.sizeLimit)
+                var request = self.commitRequest(batch.keys, at: timestamp)
                 if let response = try await sender.deliver(TikvpbTikvRPC.kvCommit, &request, to: region, &call) {
-                    return (response, chosen)
+                    return (response, batch)
                 }
             }
         } catch {
@@ -216,9 +213,10 @@ struct Committer: Sendable {
         }
     }
 
-    private func commitSecondaries(_ keys: [[UInt8]], at timestamp: UInt64) async {
+    /// Commits the keys that leave locks, without the primary.
+    func commitSecondaries(_ parts: [MutationList], at timestamp: UInt64) async {
         if (try? await Self.hook(.beforeCommitSecondaries)) == nil { return }
-        let failure = await self.forEachRegion(keys) { keys, region, call async throws(TiKVError) in
+        let failure = await self.forEachRegion(parts) { keys, region, call async throws(TiKVError) in
             var request = self.commitRequest(keys, at: timestamp)
             guard
                 let response = try await self.context.sender.deliver(

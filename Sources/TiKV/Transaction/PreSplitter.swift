@@ -15,21 +15,21 @@ struct PreSplitter: Sendable {
     /// Splits the regions in which many of the keys lie. What goes wrong is no reason not to write.
     ///
     /// - Parameters:
-    ///   - items: in the order of their keys.
-    ///   - size: the bytes that an item will add.
-    func prepare<Item: Sendable>(
-        _ items: [Item], key: (Item) -> [UInt8], size: (Item) -> Int, deadline: Deadline
+    ///   - count: how many keys there are.
+    ///   - key: the key at a place; they are in order.
+    ///   - size: the bytes that the key at a place will add.
+    func prepare(
+        count: Int, key: (Int) -> [UInt8], size: (Int) -> Int, deadline: Deadline
     ) async {
         let configuration = self.context.configuration
         let threshold = configuration.preSplitKeyCount
-        guard threshold > 0, items.count >= threshold else { return }
+        guard threshold > 0, count >= threshold else { return }
         let limit = Deadline(after: Self.timeout, from: self.context.clock.now)
         let end = min(limit.instant, deadline.instant)
         do throws(TiKVError) {
             let timeout = Deadline(at: end).remaining(at: self.context.clock.now)
-            let groups = try await self.groups(items, by: key, timeout: timeout)
             var keys: [[UInt8]] = []
-            for group in groups where group.work.count >= threshold {
+            for group in try await self.groups(count, key, timeout: timeout) where group.work.count >= threshold {
                 keys += Self.splitKeys(group.work, key: key, size: size, every: configuration.preSplitSize)
             }
             guard !keys.isEmpty else { return }
@@ -44,25 +44,25 @@ struct PreSplitter: Sendable {
         }
     }
 
-    private func groups<Item: Sendable>(
-        _ items: [Item], by key: (Item) -> [UInt8], timeout: Duration
-    ) async throws(TiKVError) -> [(region: CachedRegion, work: [Item])] {
+    private func groups(
+        _ count: Int, _ key: (Int) -> [UInt8], timeout: Duration
+    ) async throws(TiKVError) -> [(region: CachedRegion, work: Range<Int>)] {
         let sender = self.context.sender
         var call = try await sender.begin(timeout: timeout, isWrite: false)
         defer { sender.lifecycle.end() }
-        return try await sender.group(items, by: key, chunks: { [Array($0)] }, &call)
+        return try await sender.group(0..<count, key: key, &call)
     }
 
     /// The keys at which a new region begins when so many bytes lie before it.
-    static func splitKeys<Item>(
-        _ items: [Item], key: (Item) -> [UInt8], size: (Item) -> Int, every limit: Int
+    static func splitKeys(
+        _ places: Range<Int>, key: (Int) -> [UInt8], size: (Int) -> Int, every limit: Int
     ) -> [[UInt8]] {
         var keys: [[UInt8]] = []
         var bytes = 0
-        for item in items {
-            bytes += size(item)
+        for place in places {
+            bytes += size(place)
             if bytes >= limit {
-                keys.append(key(item))
+                keys.append(key(place))
                 bytes = 0
             }
         }

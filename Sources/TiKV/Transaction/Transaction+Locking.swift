@@ -182,7 +182,6 @@ extension Transaction {
         locker.onlyIfExists = options.onlyIfExists
         locker.waitTimeout = options.waitTimeout ?? self.options.lockWaitTimeout
 
-        var backoff = Backoff()
         while true {
             do throws(TiKVError) {
                 let found = try await self.send(targets, call, locker, timestamp, deadline)
@@ -193,7 +192,9 @@ extension Transaction {
                     error.transaction?.conflict?.reason == .pessimisticRetry
                 {
                     do throws(TiKVError) {
-                        try await self.context.wait(.transactionRetry, &backoff, deadline: deadline, failure: error)
+                        // At once: who holds the lock has committed, and the store wakes one of those who wait for it.
+                        // Were that one to wait now, the lock would lie idle, or those take it who have just come.
+                        guard !deadline.hasPassed(at: clock.now) else { throw error }
                         timestamp = try await self.context.timestamp(deadline: deadline)
                         self.book.advance(to: timestamp)
                         continue
@@ -221,7 +222,7 @@ extension Transaction {
         _ deadline: Deadline
     ) async throws(TiKVError) -> [PessimisticLocker.Found] {
         await PreSplitter(context: self.context).prepare(
-            targets, key: { $0.key }, size: { $0.key.count }, deadline: deadline)
+            count: targets.count, key: { targets[$0].key }, size: { targets[$0].key.count }, deadline: deadline)
         var rest = targets
         var found: [PessimisticLocker.Found] = []
         if let index = rest.firstIndex(where: { $0.key == call.primary }) {

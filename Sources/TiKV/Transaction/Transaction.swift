@@ -35,6 +35,8 @@ public actor Transaction {
     nonisolated let turnstile = Turnstile()
 
     var buffer: WriteBuffer
+    /// The writes while they are committed.
+    private var sealed: SealedWrites?
     var phase = Phase.active
     var book = LockBook()
     var keeper: LockKeeper?
@@ -62,10 +64,10 @@ public actor Transaction {
     }
 
     /// How many keys it has written so far.
-    public var keyCount: Int { self.buffer.count }
+    public var keyCount: Int { self.sealed?.count ?? self.buffer.count }
 
     /// The bytes of the keys and values that it has written so far.
-    public var size: Int { self.buffer.size }
+    public var size: Int { self.sealed?.size ?? self.buffer.size }
 
     // MARK: - Reading
 
@@ -271,7 +273,7 @@ public actor Transaction {
         if self.book.isFair { try await self.finishFairLocking() }
         try self.checkActive()
         let isPessimistic = self.options.kind.isPessimistic
-        let plan = try self.plan()
+        let plan = self.seal()
         self.phase = .ending
         defer { self.end() }
         guard !plan.isEmpty else { return nil }
@@ -287,7 +289,21 @@ public actor Transaction {
             .map { Timestamp(rawValue: $0) }
     }
 
-    /// What is to be committed.
+    /// Takes no more writes, and says what is to be committed of them.
+    private func seal() -> CommitPlan {
+        let isUnnecessary = self.isUnnecessary
+        var buffer = WriteBuffer()
+        swap(&buffer, &self.buffer)
+        let writes = MutationList.Writes(
+            buffer, isPessimistic: self.options.kind.isPessimistic, constraints: self.book.constraints
+        ) { key, value in
+            isUnnecessary?(Key(key), Value(value)) ?? false
+        }
+        self.sealed = writes.writes
+        return CommitPlan(writes, primary: self.book.primary)
+    }
+
+    /// What would be committed now.
     func plan() throws(TiKVError) -> CommitPlan {
         let isUnnecessary = self.isUnnecessary
         do throws(WriteBufferError) {
@@ -372,6 +388,7 @@ public actor Transaction {
 
     private func end() {
         self.phase = .ended
+        self.sealed = nil
         self.stopKeeper()
         self.buffer.removeAll()
     }

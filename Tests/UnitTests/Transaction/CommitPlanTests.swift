@@ -126,12 +126,16 @@ struct CommitPlanTests {
     @Test
     func batchesEndWhereTheyAreLargeEnough() {
         let mutations = (0..<70).map { Mutation(.put, key($0), value: [UInt8](repeating: 0, count: 1_020)) }
-        let batches = CommitPlan.batches(mutations[...])
+        func pieces(_ mutations: [Mutation]) -> [MutationList] {
+            let list = MutationList(mutations)
+            return list.pieces(bytes: 16 << 10, size: { list.size(at: $0) })
+        }
+        let batches = pieces(mutations)
         #expect(batches.map(\.count) == [16, 16, 16, 16, 6])
         #expect(batches.flatMap { $0 } == mutations)
         let large = Mutation(.put, key(1), value: [UInt8](repeating: 0, count: 1 << 20))
-        #expect(CommitPlan.batches([large, mutations[0], large][...]).map(\.count) == [1, 2])
-        #expect(CommitPlan.batches([]).isEmpty)
+        #expect(pieces([large, mutations[0], large]).map(\.count) == [1, 2])
+        #expect(pieces([]).isEmpty)
     }
 
     // MARK: - Times

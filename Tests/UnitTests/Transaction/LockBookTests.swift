@@ -124,7 +124,8 @@ struct LockBookTests {
     @Test
     func largeWritesAreCutBySize() {
         let sizes = [("a", 3), ("b", 3), ("c", 3), ("d", 9), ("e", 1)]
-        let keys = PreSplitter.splitKeys(sizes, key: { bytes($0.0) }, size: { $0.1 }, every: 6)
+        let keys = PreSplitter.splitKeys(
+            0..<5, key: { bytes(sizes[$0].0) }, size: { sizes[$0].1 }, every: 6)
         #expect(keys == [bytes("b"), bytes("d")])
     }
 
