@@ -22,15 +22,18 @@ extension Committer {
         var isCut = true
     }
 
+    /// The bytes from which on a request takes no further key.
+    var batchLimit: Int { Failpoint.prewriteBatchSizeLimit.value()?.integer ?? self.sizeLimit }
+
     /// Locks all keys. The first failure cancels what is under way.
     func prewrite(deadline: Deadline) async throws(TiKVError) {
         let sender = self.context.sender
-        let limit = Failpoint.prewriteBatchSizeLimit.value()?.integer ?? self.sizeLimit
+        let limit = self.batchLimit
         let began = self.clock.now
         defer { self.recorder.record { $0.prewriteTime = began.duration(to: self.clock.now) } }
         await PreSplitter(context: self.context).prepare(
             self.plan.mutations, key: { $0.key }, size: { $0.size }, deadline: deadline)
-        let recorder = self.recorder
+        let (recorder, progress) = (self.recorder, self.progress)
         try await sender.scatter(
             Batch(mutations: self.plan.mutations, regionCount: 0, isCut: false),
             timeout: deadline.remaining(at: self.clock.now), isWrite: false,
@@ -39,12 +42,14 @@ extension Committer {
                 let regions = try await sender.group(
                     batch.mutations, by: { $0.key }, chunks: { [Array($0)] }, &call)
                 if !batch.isCut { recorder.record { $0.regionCount = regions.count } }
-                return regions.flatMap { region, mutations in
+                let batches = regions.flatMap { region, mutations in
                     let count = batch.isCut ? .max : UInt64(mutations.count)
                     return CommitPlan.batches(mutations[...], bytes: limit).map {
                         (region, Batch(mutations: $0, regionCount: count))
                     }
                 }
+                if batches.count > 1 { progress.change { $0.cut() } }
+                return batches
             },
             deliver: { batch, region, call async throws(TiKVError) -> Void? in
                 let began = self.clock.now
@@ -55,9 +60,25 @@ extension Committer {
                         $0.slowestPrewrite = max($0.slowestPrewrite, time)
                     }
                 }
-                return try await self.prewrite(batch, region, &call)
+                return try await self.prewriteNoting(batch, region, &call)
             },
             collect: { _ in })
+    }
+
+    /// Prewrites, and takes note of keys that may be locked though nobody has said so.
+    private func prewriteNoting(
+        _ batch: Batch, _ region: CachedRegion, _ call: inout RegionCall
+    ) async throws(TiKVError) -> Void? {
+        // Where prewrite decides, the same done twice is the same, and the second answer tells what became of the first.
+        if self.progress.value.isActive { call.asksAgainIfUndetermined = true }
+        do throws(TiKVError) {
+            if let done = try await self.prewrite(batch, region, &call) { return done }
+        } catch {
+            if call.isOutcomeUnknown { self.progress.change { $0.mayHaveLocked(batch.mutations.lazy.map(\.key)) } }
+            throw error
+        }
+        if call.isOutcomeUnknown { self.progress.change { $0.mayHaveLocked(batch.mutations.lazy.map(\.key)) } }
+        return nil
     }
 
     private func prewrite(
@@ -69,24 +90,42 @@ extension Committer {
         while true {
             try self.interruption.check(start: self.start)
             var request = self.request(batch)
+            self.progress.change { $0.sends() }
             guard let response = try await sender.deliver(TikvpbTikvRPC.kvPrewrite, &request, to: region, &call) else {
                 return nil
             }
             if response.errors.isEmpty {
+                self.progress.change {
+                    $0.locked(
+                        batch.mutations.lazy.map(\.key), minimumCommit: response.minCommitTs,
+                        onePhaseCommit: response.onePcCommitTs)
+                }
                 if isPrimary { try await Self.hook(.prewritePrimary) }
                 return ()
             }
             var locks: [Lock] = []
+            var fallsBack = false
             for error in response.errors {
+                if error.hasCommitTsTooLarge, request.maxCommitTs > 0 {
+                    // Stores of today make a plain lock of it by themselves.
+                    fallsBack = true
+                    continue
+                }
                 switch KeyErrorReaction(error, start: self.start) {
                 case .resolve(let found): locks += found
-                case .fail(let error): throw error
+                case .fail(let error):
+                    if error.refusesForGood { self.progress.change { $0.refused() } }
+                    throw error
                 case .commitLater, .transactionNotFound, .primaryMismatch, .lockNotFound:
                     // A pessimistic lock that should be there is not: others have taken it for abandoned.
                     throw TiKVError(
                         .transactionRolledBack, "a lock of the transaction is gone", detail: "\(error)",
                         transaction: TransactionFailure(startTimestamp: self.start))
                 }
+            }
+            if fallsBack {
+                self.progress.change { $0.fallBack() }
+                if locks.isEmpty { continue }
             }
             self.recorder.record { $0.lockCount += locks.count }
             try self.checkOrder(locks)
@@ -124,7 +163,6 @@ extension Committer {
             isKeptAlive
             ? LockTimeToLive.managed(transaction.lockTimeToLive, age: age)
             : LockTimeToLive.commit(size: self.plan.size, age: age)
-        if Failpoint.prewriteShortLockTTL.value() != nil { request.lockTtl = 1 }
         request.txnSize = batch.regionCount
         if isPessimistic {
             request.forUpdateTs = self.forUpdate
@@ -143,7 +181,20 @@ extension Committer {
             case .strict: request.assertionLevel = .strict
             }
         }
-        request.minCommitTs = max(self.start, self.forUpdate) &+ 1
+        self.apply(
+            self.progress.value, to: &request, hasPrimary: batch.mutations.contains { $0.key == self.plan.primary })
+        if Failpoint.prewriteShortLockTTL.value() != nil { request.lockTtl = 1 }
         return request
+    }
+}
+
+extension TiKVError {
+    /// Whether what a store says of a prewrite stays true, however often the prewrite is sent: others have written the key.
+    fileprivate var refusesForGood: Bool {
+        switch self.code {
+        case .keyAlreadyExists, .assertionFailed: true
+        case .writeConflict: self.transaction?.conflict.map { $0.reason != .unknown } ?? false
+        default: false
+        }
     }
 }
