@@ -127,7 +127,8 @@ public struct TransactionOptions: Sendable, Hashable {
         lockWaitTimeout: Duration? = nil, maximumEntrySize: Int = 6 << 20, maximumSize: Int = 1 << 30,
         assertionLevel: AssertionLevel = .fast, commitAfter: Timestamp? = nil,
         commitWaitTimeout: Duration = .seconds(1), resourceGroupTag: [UInt8] = [], resourceGroup: String = "",
-        diskFull: DiskFull = .refused, source: UInt64 = 0, maximumExecutionTime: Duration? = nil, syncsLog: Bool = false,
+        diskFull: DiskFull = .refused, source: UInt64 = 0, maximumExecutionTime: Duration? = nil,
+        syncsLog: Bool = false,
         asyncCommit: Bool? = nil, onePhaseCommit: Bool? = nil, guaranteesLinearizability: Bool = true,
         scope: Scope = .global
     ) {

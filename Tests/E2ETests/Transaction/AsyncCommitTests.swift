@@ -63,7 +63,8 @@ struct AsyncCommitTests {
             let gate = EmbeddedCluster.Gate()
             cluster.inject(.hold(gate), into: .init(rpc: "KvCommit"), times: nil)
             let sets = [
-                ["a0"], ["b1", "a1"], ["d2", "e2", "c2"], ["z3", "a3", "h3", "o3", "u3"], ["q4", "p4", "r4", "s4", "t4"],
+                ["a0"], ["b1", "a1"], ["d2", "e2", "c2"], ["z3", "a3", "h3", "o3", "u3"],
+                ["q4", "p4", "r4", "s4", "t4"],
             ]
             for names in sets {
                 let transaction = try await space.begin(FastCommit.async.options(), names.map { ($0, "1") })
@@ -172,7 +173,9 @@ struct AsyncCommitTests {
     @Test(arguments: FastCommit.allCases)
     func localTransactionsAreCommittedInTwoPhases(fast: FastCommit) async throws {
         try await TransactionSpace.withControl { space, _ in
-            for (scope, kind) in [(TransactionOptions.Scope.local("bj"), CommitDetails.Kind.twoPhase), (.global, fast.kind)] {
+            for (scope, kind) in [
+                (TransactionOptions.Scope.local("bj"), CommitDetails.Kind.twoPhase), (.global, fast.kind),
+            ] {
                 let transaction = try await space.begin(fast.options { $0.scope = scope }, [("k", "1")])
                 #expect(try await transaction.commit() != nil)
                 #expect(await transaction.commitDetails?.kind == kind)
