@@ -129,6 +129,11 @@ extension Committer {
             }
             self.recorder.record { $0.lockCount += locks.count }
             try self.checkOrder(locks)
+            if !self.options.waitsForLocks, let lock = locks.first {
+                throw TiKVError(
+                    .keyIsLocked, "another transaction's lock is in the way",
+                    transaction: TransactionFailure(startTimestamp: self.start, key: Key(lock.key)))
+            }
             let resolution = try await self.context.resolver.resolve(
                 locks, for: .write(start: self.start), deadline: call.deadline)
             guard let wait = resolution.wait else { continue }

@@ -121,6 +121,11 @@ public struct TransactionOptions: Sendable, Hashable {
     /// that stores make up hold for the whole cluster. Nothing else comes of it: PD of today gives all timestamps itself.
     public var scope: Scope
 
+    /// Whether a commit that meets another transaction's lock finds out what became of that, and waits for its end where it
+    /// goes on; default true. Where not, it fails at once with ``TiKVError/Code/keyIsLocked``. Waits of pessimistic
+    /// locks are another thing: ``lockWaitTimeout``.
+    public var waitsForLocks: Bool
+
     /// Options; what is not named has its default.
     public init(
         kind: Kind = .optimistic, startTimestamp: Timestamp? = nil, priority: Priority = .normal,
@@ -130,8 +135,9 @@ public struct TransactionOptions: Sendable, Hashable {
         diskFull: DiskFull = .refused, source: UInt64 = 0, maximumExecutionTime: Duration? = nil,
         syncsLog: Bool = false,
         asyncCommit: Bool? = nil, onePhaseCommit: Bool? = nil, guaranteesLinearizability: Bool = true,
-        scope: Scope = .global
+        scope: Scope = .global, waitsForLocks: Bool = true
     ) {
+        self.waitsForLocks = waitsForLocks
         self.scope = scope
         self.asyncCommit = asyncCommit
         self.onePhaseCommit = onePhaseCommit

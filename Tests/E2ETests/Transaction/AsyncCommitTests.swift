@@ -44,14 +44,23 @@ struct AsyncCommitTests {
 
     @Test
     func theClientsWordCountsWhereTheTransactionHasNone() async throws {
-        let configuration = ClientConfiguration.transactions { $0.asyncCommit.isEnabled = true }
+        let configuration = ClientConfiguration.transactions {
+            $0.asyncCommit.isEnabled = true
+            $0.onePhaseCommit = true
+        }
         try await TransactionSpace.withControl(splits: ["b"], configuration: configuration) { space, _ in
             let usual = try await space.begin([("a", "1"), ("b", "1")])
             try await usual.commit()
             #expect(await usual.commitDetails?.kind == .async)
+            let one = try await space.begin([("a", "1")])
+            try await one.commit()
+            #expect(await one.commitDetails?.kind == .onePhase)
             let other = try await space.begin(.init(asyncCommit: false), [("a", "2"), ("b", "2")])
             try await other.commit()
             #expect(await other.commitDetails?.kind == .twoPhase)
+            let last = try await space.begin(.init(asyncCommit: false, onePhaseCommit: false), [("a", "2")])
+            try await last.commit()
+            #expect(await last.commitDetails?.kind == .twoPhase)
             #expect(try await space.latest("b") == "2")
         }
     }
@@ -242,6 +251,26 @@ struct AsyncCommitTests {
             #expect(await transaction.commitDetails?.kind == .twoPhase)
             #expect(try await space.value("b", at: timestamp) == "1")
             #expect(cluster.commits(of: space.key("a")) == [timestamp.rawValue])
+        }
+    }
+
+    // MARK: - Locks in the way
+
+    @Test(arguments: [false, true])
+    func commitsNeedNotWaitForLocks(isPessimistic: Bool) async throws {
+        try await TransactionSpace.withControl { space, cluster in
+            let holder = try await space.client.begin(.pessimistic)
+            try await holder.lock([space.key("k")])
+            let transaction = try await space.client.begin(
+                .init(kind: isPessimistic ? .pessimistic : .optimistic, waitsForLocks: false))
+            try await transaction.putWithoutLock(space.key("k"), value: "1")
+            let error = await failure { try await transaction.commit() }
+            #expect(error?.code == .keyIsLocked)
+            #expect(error?.isOutcomeUnknown == false)
+            #expect(error?.transaction?.key == space.key("k"))
+            #expect(cluster.requestCount("KvCheckTxnStatus") == 0)
+            await holder.rollback()
+            #expect(try await space.latest("k") == nil)
         }
     }
 

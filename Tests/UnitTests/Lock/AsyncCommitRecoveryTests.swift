@@ -93,6 +93,36 @@ struct AsyncCommitRecoveryTests {
         }
     }
 
+    enum FellBack: String, CaseIterable {
+        case primary
+        case secondary
+        case both
+    }
+
+    /// A store may fall back at any of the keys. One is enough for the primary to decide, whichever key is met first.
+    @Test(arguments: FellBack.allCases, [true, false])
+    func aTransactionThatFellBackIsRolledBack(fellBack: FellBack, isPrimaryFirst: Bool) async throws {
+        try await LockLab.with { lab in
+            try await lab.write(["k0": "0", "k1": "0"])
+            let start = try await lab.timestamp()
+            for (key, isPlain) in [("k0", fellBack != .secondary), ("k1", fellBack != .primary)] {
+                try await lab.prewrite(
+                    [key: "1"], primary: "k0", start: start, timeToLive: 1, asyncSecondaries: ["k1"],
+                    maximumCommit: isPlain ? start - 1 : 0)
+                #expect(try await lab.lock(of: key).isAsyncCommit != isPlain)
+            }
+            lab.cluster.advanceClock(by: .seconds(1))
+            let reader = try await lab.client.begin()
+            for key in isPrimaryFirst ? ["k0", "k1"] : ["k1", "k0"] {
+                let found = try await reader.get(Key(key))
+                #expect(found == "0")
+            }
+            // Asked once more where the primary's lock does not tell, and then it is known.
+            #expect(lab.cluster.requestCount("KvCheckTxnStatus") == (fellBack == .secondary ? 2 : 1))
+            #expect(lab.cluster.requestCount("KvCheckSecondaryLocks") == (fellBack == .secondary ? 1 : 0))
+        }
+    }
+
     @Test
     func allLockedKeysAreCommittedAtTheLatestOfTheirTimestamps() async throws {
         try await LockLab.with(splits: ["e"]) { lab in
