@@ -110,7 +110,7 @@ package struct HistoryRun: Sendable {
                 // All protocols take part, and side by side.
                 let options = TransactionOptions(
                     kind: kind < 5 ? .pessimistic : .optimistic, asyncCommit: random.chance(50),
-                    onePhaseCommit: random.chance(50))
+                    onePhaseCommit: random.chance(50), guaranteesLinearizability: random.chance(50))
                 transaction = await self.change(id, steps, options, client, events, report)
             }
             switch transaction.outcome {
