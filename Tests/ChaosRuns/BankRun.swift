@@ -85,6 +85,7 @@ package struct BankRun: Sendable {
                     progress.end()
                     try await group.waitForAll()
                 }
+                for (kind, count) in client.commitCounts { report.add("commits: \(kind)", count) }
                 try await self.check(client, outcomes, moments.value, report)
             }
         }
@@ -141,13 +142,16 @@ package struct BankRun: Sendable {
         while number < end {
             let transfer = self.draw(&random)
             let key = Self.record(worker, number)
-            let isPessimistic = Bool.random(using: &random)
+            // All protocols take part, and side by side.
+            let options = TransactionOptions(
+                kind: Bool.random(using: &random) ? .pessimistic : .optimistic, asyncCommit: random.chance(50),
+                onePhaseCommit: random.chance(50), guaranteesLinearizability: random.chance(70))
             let isCancelled = random.chance(1)
             let outcome: Outcome
             if isCancelled {
-                outcome = try await self.cancelled(transfer, key, isPessimistic, client, progress, report)
+                outcome = try await self.cancelled(transfer, key, options, client, progress, report)
             } else {
-                outcome = try await self.attempt(transfer, key, isPessimistic, client, report)
+                outcome = try await self.attempt(transfer, key, options, client, report)
             }
             outcomes[key] = (transfer, outcome)
             report.add("transfers")
@@ -178,18 +182,16 @@ package struct BankRun: Sendable {
     }
 
     private func attempt(
-        _ transfer: Transfer, _ record: Key, _ isPessimistic: Bool, _ client: TransactionClient,
+        _ transfer: Transfer, _ record: Key, _ options: TransactionOptions, _ client: TransactionClient,
         _ report: SharedReport
     ) async throws -> Outcome {
         let attempts = Shared(0)
         defer { report.add("attempts", attempts.value) }
         do {
-            let isDone = try await client.withTransaction(
-                isPessimistic ? .pessimistic : .optimistic, timeout: .seconds(20)
-            ) { transaction in
+            let isDone = try await client.withTransaction(options, timeout: .seconds(20)) { transaction in
                 attempts.change { $0 += 1 }
                 do {
-                    return try await self.move(transfer, record, isPessimistic, transaction)
+                    return try await self.move(transfer, record, options.kind == .pessimistic, transaction)
                 } catch let error as TiKVError {
                     self.count(error, report)
                     throw error
@@ -235,7 +237,7 @@ package struct BankRun: Sendable {
 
     /// A transfer whose task is cancelled somewhere on its way.
     private func cancelled(
-        _ transfer: Transfer, _ record: Key, _ isPessimistic: Bool, _ client: TransactionClient,
+        _ transfer: Transfer, _ record: Key, _ options: TransactionOptions, _ client: TransactionClient,
         _ progress: Progress, _ report: SharedReport
     ) async throws -> Outcome {
         report.add("cancelled")
@@ -244,7 +246,7 @@ package struct BankRun: Sendable {
         return try await withThrowingTaskGroup(of: Outcome?.self) { group in
             group.addTask {
                 defer { progress.step() }
-                return try await self.attempt(transfer, record, isPessimistic, client, report)
+                return try await self.attempt(transfer, record, options, client, report)
             }
             group.addTask {
                 _ = await progress.wait(until: next)

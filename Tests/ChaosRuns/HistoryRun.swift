@@ -63,6 +63,7 @@ package struct HistoryRun: Sendable {
                     progress.end()
                     try await group.waitForAll()
                 }
+                for (kind, count) in client.commitCounts { report.add("commits: \(kind)", count) }
                 // All that was written is seen by somebody.
                 history.transactions.append(try await self.look(client, events, id: -1, timeout: .seconds(60)))
             }
@@ -106,7 +107,11 @@ package struct HistoryRun: Sendable {
                 }
             } else {
                 let steps = self.steps(id, &random)
-                transaction = await self.change(id, steps, isPessimistic: kind < 5, client, events, report)
+                // All protocols take part, and side by side.
+                let options = TransactionOptions(
+                    kind: kind < 5 ? .pessimistic : .optimistic, asyncCommit: random.chance(50),
+                    onePhaseCommit: random.chance(50), guaranteesLinearizability: random.chance(50))
+                transaction = await self.change(id, steps, options, client, events, report)
             }
             switch transaction.outcome {
             case .committed: report.add("acknowledged")
@@ -143,7 +148,7 @@ package struct HistoryRun: Sendable {
 
     /// A transaction that reads and writes.
     private func change(
-        _ id: Int, _ steps: [Step], isPessimistic: Bool, _ client: TransactionClient, _ events: Shared<Int>,
+        _ id: Int, _ steps: [Step], _ options: TransactionOptions, _ client: TransactionClient, _ events: Shared<Int>,
         _ report: SharedReport
     ) async -> History.Transaction {
         var operations: [History.Operation] = []
@@ -151,10 +156,10 @@ package struct HistoryRun: Sendable {
         var result = History.Transaction(id, [], .aborted)
         var transaction: Transaction?
         do throws(TiKVError) {
-            let begun = try await client.begin(isPessimistic ? .pessimistic : .optimistic)
+            let begun = try await client.begin(options)
             transaction = begun
             for step in steps {
-                try await Self.perform(step, begun, isPessimistic: isPessimistic, &operations)
+                try await Self.perform(step, begun, isPessimistic: options.kind == .pessimistic, &operations)
             }
             let timestamp = try await begun.commit()
             result.outcome = .committed

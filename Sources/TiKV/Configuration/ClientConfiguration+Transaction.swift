@@ -43,6 +43,14 @@ extension ClientConfiguration {
         /// Into pieces of so many bytes of keys and values; default 32 MiB.
         public var preSplitSize: Int
 
+        /// Whether transactions are committed as soon as their keys are locked, where they do not say themselves
+        /// (``TransactionOptions/asyncCommit``), and within which limits.
+        public var asyncCommit: AsyncCommit
+
+        /// Whether transactions within one region are committed by one request, where they do not say themselves
+        /// (``TransactionOptions/onePhaseCommit``); default false, for the same reasons as ``AsyncCommit/isEnabled``.
+        public var onePhaseCommit: Bool
+
         /// Is told when something goes on after a transaction has ended; nil by default.
         public var backgroundHooks: BackgroundHooks?
 
@@ -52,8 +60,10 @@ extension ClientConfiguration {
             maximumConcurrency: Int = 128, usesLocalLatches: Bool = false, maximumAttempts: Int = 20,
             commitTimeout: Duration = .seconds(40), lockTimeToLive: Duration = .seconds(20),
             keepAliveSize: Int = 32 << 20, preSplitKeyCount: Int = 100_000, preSplitSize: Int = 32 << 20,
-            backgroundHooks: BackgroundHooks? = nil
+            asyncCommit: AsyncCommit = .init(), onePhaseCommit: Bool = false, backgroundHooks: BackgroundHooks? = nil
         ) {
+            self.asyncCommit = asyncCommit
+            self.onePhaseCommit = onePhaseCommit
             self.lockTimeToLive = lockTimeToLive
             self.keepAliveSize = keepAliveSize
             self.preSplitKeyCount = preSplitKeyCount
@@ -68,6 +78,41 @@ extension ClientConfiguration {
             self.commitTimeout = commitTimeout
         }
     }
+
+    /// Asynchronous commits, and their limits.
+    public struct AsyncCommit: Sendable, Hashable {
+        /// Whether transactions are committed asynchronously that do not say themselves; default false, as in client-go: it
+        /// needs TiKV 5.0 or later, and all who write to the cluster must know such locks. A prewrite without an answer leaves
+        /// the outcome unknown then, where in two phases it would be a failure.
+        public var isEnabled: Bool
+        /// One with more keys is committed in two phases; default 256. The primary's lock names them all.
+        public var keyLimit: Int
+        /// One whose keys have more bytes together, without values, is committed in two phases; default 4096.
+        public var keySizeLimit: Int
+        /// How much later than its commit began a transaction may be committed at, by the timestamps that stores make up for
+        /// asynchronous commits and for those of one phase; where it would have to be later, it is committed in two phases.
+        /// Default 2 s.
+        public var safeWindow: Duration
+        /// By how much clocks of this machine and of PD may differ, for ``longestDelay``; default 500 ms.
+        public var allowedClockDrift: Duration
+
+        /// Settings; what is not named has its default.
+        public init(
+            isEnabled: Bool = false, keyLimit: Int = 256, keySizeLimit: Int = 4096,
+            safeWindow: Duration = .seconds(2), allowedClockDrift: Duration = .milliseconds(500)
+        ) {
+            self.isEnabled = isEnabled
+            self.keyLimit = keyLimit
+            self.keySizeLimit = keySizeLimit
+            self.safeWindow = safeWindow
+            self.allowedClockDrift = allowedClockDrift
+        }
+
+        /// How long to wait, by PD's clock, until no commit that had begun before can get a timestamp after the wait: whoever
+        /// changes what the data mean, a schema for example, waits that long between telling the writers and relying on it.
+        public var longestDelay: Duration { self.safeWindow + self.allowedClockDrift }
+    }
+
     /// Is told of what goes on in the background after a transaction has ended: commits of the other keys, and the removal
     /// of locks.
     public struct BackgroundHooks: Sendable {

@@ -45,7 +45,7 @@ extension RegionRequestSender {
             return false
         case .undetermined:
             // A read has no outcome, and may be asked again.
-            guard call.isWrite else {
+            guard call.isWrite || call.asksAgainIfUndetermined else {
                 try await self.move(.regionMiss, &call)
                 return true
             }

@@ -17,6 +17,22 @@ public struct CommitDetails: Sendable, Hashable {
         public var time: Duration
     }
 
+    /// By which protocol a transaction was committed. More may come with later versions.
+    public struct Kind: Sendable, Hashable, CustomStringConvertible {
+        /// The protocol's name, such as `async`.
+        public let description: String
+
+        /// All keys are locked, then one of them, the primary, is committed, which decides.
+        public static var twoPhase: Kind { Kind(description: "twoPhase") }
+        /// It is committed when all keys are locked. See ``TransactionOptions/asyncCommit``.
+        public static var async: Kind { Kind(description: "async") }
+        /// One request commits it without locks. See ``TransactionOptions/onePhaseCommit``.
+        public static var onePhase: Kind { Kind(description: "onePhase") }
+    }
+
+    /// By which protocol it was committed; nil where that is not decided, since it failed before. Asked for one of the
+    /// faster ones, a transaction may still be committed in two phases.
+    public var kind: Kind?
     /// The keys that took part.
     public var keyCount = 0
     /// The bytes of keys and values.
@@ -31,7 +47,7 @@ public struct CommitDetails: Sendable, Hashable {
     public var prewriteTime = Duration.zero
     /// The longest that one request for locks took, with all its tries.
     public var slowestPrewrite = Duration.zero
-    /// The time for the commit timestamp.
+    /// The time for timestamps: for the one to commit at, or for the least one where stores make it up.
     public var timestampTime = Duration.zero
     /// The time for the commit of the primary.
     public var commitTime = Duration.zero

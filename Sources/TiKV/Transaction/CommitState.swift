@@ -3,9 +3,9 @@
 
 /// Where a commit stands. Pure: events go in, what is to be done comes out.
 ///
-/// What decides is the commit of the primary. Before it was sent, any failure is one: the locks are rolled back. Once it was
-/// sent, nothing but a store's answer makes it a success or a failure; without one the outcome is unknown, and the
-/// locks are left to whoever meets them, since rolling them back might undo what is done.
+/// What decides is the commit of the primary, unless prewrite does (``CommitProtocol``). Before it was sent, any failure is
+/// one: the locks are rolled back. Once it was sent, nothing but a store's answer makes it a success or a failure; without
+/// one the outcome is unknown, and the locks are left to whoever meets them, since rolling them back might undo what is done.
 struct CommitState: Sendable {
     enum Phase: Sendable, Hashable {
         case prewriting
@@ -54,6 +54,23 @@ struct CommitState: Sendable {
             return .rollBack
         case .committingPrimary, .committed, .rolledBack, .undetermined:
             return .nothing
+        }
+    }
+
+    /// The same with its reason.
+    ///
+    /// - Parameter mayBeCommitted: prewrite decides, and nobody knows whether it was done.
+    mutating func prewriteFailed(_ error: TiKVError, mayBeCommitted: Bool) -> (error: TiKVError, cleanup: Cleanup) {
+        guard mayBeCommitted else { return (error, self.failedBeforeCommit()) }
+        self.phase = .undetermined
+        return (self.undetermined(error), .nothing)
+    }
+
+    /// All keys are locked, which is the commit.
+    mutating func decidedByPrewrite(at timestamp: UInt64) {
+        switch self.phase {
+        case .prewriting, .prewritten: self.phase = .committed(timestamp)
+        case .committingPrimary, .committed, .rolledBack, .undetermined: break
         }
     }
 

@@ -23,17 +23,20 @@ extension Committer {
         var isCut = true
     }
 
+    /// The bytes from which on a request takes no further key.
+    var batchLimit: Int { Failpoint.prewriteBatchSizeLimit.value()?.integer ?? self.sizeLimit }
+
     /// Locks all keys. The first failure cancels what is under way.
     func prewrite(deadline: Deadline) async throws(TiKVError) {
         let sender = self.context.sender
-        let limit = Failpoint.prewriteBatchSizeLimit.value()?.integer ?? self.sizeLimit
+        let limit = self.batchLimit
         let began = self.clock.now
         defer { self.recorder.record { $0.prewriteTime = began.duration(to: self.clock.now) } }
         let mutations = self.plan.mutations
         await PreSplitter(context: self.context).prepare(
             count: mutations.count, key: { mutations.key(at: $0) }, size: { mutations.size(at: $0) },
             deadline: deadline)
-        let recorder = self.recorder
+        let (recorder, progress) = (self.recorder, self.progress)
         try await sender.scatter(
             Batch(mutations: mutations, regionCount: 0, isCut: false),
             timeout: deadline.remaining(at: self.clock.now), isWrite: false,
@@ -42,12 +45,14 @@ extension Committer {
                 let part = batch.mutations
                 let regions = try await sender.group(part.indices, key: { part.key(at: $0) }, &call)
                 if !batch.isCut { recorder.record { $0.regionCount = regions.count } }
-                return regions.flatMap { region, places in
+                let batches = regions.flatMap { region, places in
                     let count = batch.isCut ? .max : UInt64(places.count)
                     return part[places].pieces(bytes: limit, size: { part.size(at: $0) }).map {
                         (region, Batch(mutations: $0, regionCount: count))
                     }
                 }
+                if batches.count > 1 { progress.change { $0.cut() } }
+                return batches
             },
             deliver: { batch, region, call async throws(TiKVError) -> Void? in
                 let began = self.clock.now
@@ -58,9 +63,25 @@ extension Committer {
                         $0.slowestPrewrite = max($0.slowestPrewrite, time)
                     }
                 }
-                return try await self.prewrite(batch, region, &call)
+                return try await self.prewriteNoting(batch, region, &call)
             },
             collect: { _ in })
+    }
+
+    /// Prewrites, and takes note of keys that may be locked though nobody has said so.
+    private func prewriteNoting(
+        _ batch: Batch, _ region: CachedRegion, _ call: inout RegionCall
+    ) async throws(TiKVError) -> Void? {
+        // Where prewrite decides, the same done twice is the same, and the second answer tells what became of the first.
+        if self.progress.value.isActive { call.asksAgainIfUndetermined = true }
+        do throws(TiKVError) {
+            if let done = try await self.prewrite(batch, region, &call) { return done }
+        } catch {
+            if call.isOutcomeUnknown { self.progress.change { $0.mayHaveLocked(batch.mutations.lazyKeys) } }
+            throw error
+        }
+        if call.isOutcomeUnknown { self.progress.change { $0.mayHaveLocked(batch.mutations.lazyKeys) } }
+        return nil
     }
 
     private func prewrite(
@@ -72,18 +93,32 @@ extension Committer {
         while true {
             try self.interruption.check(start: self.start)
             var request = self.request(batch)
+            self.progress.change { $0.sends() }
             guard let response = try await sender.deliver(TikvpbTikvRPC.kvPrewrite, &request, to: region, &call) else {
                 return nil
             }
             if response.errors.isEmpty {
+                self.progress.change {
+                    $0.locked(
+                        batch.mutations.lazyKeys, minimumCommit: response.minCommitTs,
+                        onePhaseCommit: response.onePcCommitTs)
+                }
                 if isPrimary { try await Self.hook(.prewritePrimary) }
                 return ()
             }
             var locks: [Lock] = []
+            var fallsBack = false
             for error in response.errors {
+                if error.hasCommitTsTooLarge, request.maxCommitTs > 0 {
+                    // Stores of today make a plain lock of it by themselves.
+                    fallsBack = true
+                    continue
+                }
                 switch KeyErrorReaction(error, start: self.start) {
                 case .resolve(let found): locks += found
-                case .fail(let error): throw error
+                case .fail(let error):
+                    if error.refusesForGood { self.progress.change { $0.refused() } }
+                    throw error
                 case .commitLater, .transactionNotFound, .primaryMismatch, .lockNotFound:
                     // A pessimistic lock that should be there is not: others have taken it for abandoned.
                     throw TiKVError(
@@ -91,8 +126,17 @@ extension Committer {
                         transaction: TransactionFailure(startTimestamp: self.start))
                 }
             }
+            if fallsBack {
+                self.progress.change { $0.fallBack() }
+                if locks.isEmpty { continue }
+            }
             self.recorder.record { $0.lockCount += locks.count }
             try self.checkOrder(locks)
+            if !self.options.waitsForLocks, let lock = locks.first {
+                throw TiKVError(
+                    .keyIsLocked, "another transaction's lock is in the way",
+                    transaction: TransactionFailure(startTimestamp: self.start, key: Key(lock.key)))
+            }
             let resolution = try await self.context.resolver.resolve(
                 locks, for: .write(start: self.start), deadline: call.deadline)
             guard let wait = resolution.wait else { continue }
@@ -128,7 +172,6 @@ extension Committer {
             isKeptAlive
             ? LockTimeToLive.managed(transaction.lockTimeToLive, age: age)
             : LockTimeToLive.commit(size: self.plan.size, age: age)
-        if Failpoint.prewriteShortLockTTL.value() != nil { request.lockTtl = 1 }
         request.txnSize = batch.regionCount
         if isPessimistic {
             request.forUpdateTs = self.forUpdate
@@ -147,7 +190,20 @@ extension Committer {
             case .strict: request.assertionLevel = .strict
             }
         }
-        request.minCommitTs = max(self.start, self.forUpdate) &+ 1
+        self.apply(
+            self.progress.value, to: &request, hasPrimary: batch.mutations.place(of: self.plan.primary) != nil)
+        if Failpoint.prewriteShortLockTTL.value() != nil { request.lockTtl = 1 }
         return request
+    }
+}
+
+extension TiKVError {
+    /// Whether what a store says of a prewrite stays true, however often the prewrite is sent: others have written the key.
+    fileprivate var refusesForGood: Bool {
+        switch self.code {
+        case .keyAlreadyExists, .assertionFailed: true
+        case .writeConflict: self.transaction?.conflict.map { $0.reason != .unknown } ?? false
+        default: false
+        }
     }
 }

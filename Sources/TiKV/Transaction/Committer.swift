@@ -13,8 +13,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Carries out a commit in two phases: locks every key, side by side over the regions, then commits the primary, which
-/// decides, and leaves the other keys to the background. ``CommitState`` says what may follow what.
+/// Carries out a commit: locks every key, side by side over the regions, then commits the primary, which decides, and leaves
+/// the other keys to the background; or is done when the keys are locked, where ``CommitProtocol`` allows that.
+/// ``CommitState`` says what may follow what.
 struct Committer: Sendable {
     /// The time for what goes on after the outcome is known.
     static let cleanupTimeout = Duration.seconds(41)
@@ -31,8 +32,12 @@ struct Committer: Sendable {
     let forUpdate: UInt64
     let interruption: Interruption
     let recorder: CommitRecorder
+    /// By which protocol it commits, and how far that has come.
+    let progress = CommitProgress()
     /// Has the last word before the primary is committed, with the timestamp.
     var check: (@Sendable (Timestamp) async throws -> Void)?
+    /// The limits of asynchronous commits.
+    var asyncCommit: ClientConfiguration.AsyncCommit
     /// Where timestamps come from, in place of PD.
     var timestamps: (@Sendable () async throws(TiKVError) -> UInt64)?
 
@@ -49,6 +54,7 @@ struct Committer: Sendable {
         self.forUpdate = forUpdate
         self.interruption = interruption
         self.recorder = recorder
+        self.asyncCommit = context.configuration.asyncCommit
     }
 
     var sizeLimit: Int { self.context.configuration.batchSizeLimit }
@@ -80,9 +86,14 @@ struct Committer: Sendable {
                 latch = try await latches.acquire(
                     self.plan.mutations.indices.lazy.map { self.plan.mutations.key(at: $0) }, start: self.start)
             }
+            try await self.chooseProtocol(deadline: deadline)
             try await Self.hook(.beforePrewrite)
             mayHaveLocks = true
             try await self.prewrite(deadline: deadline)
+            if let decided = try await self.decided(&state, deadline: deadline) {
+                committed = decided
+                return decided
+            }
             try self.checkAssertions()
             state.prewritten()
             guard !self.plan.primary.isEmpty else { return nil }
@@ -90,10 +101,13 @@ struct Committer: Sendable {
             try await self.checkEnd(timestamp)
             try await Self.hook(.beforeCommit)
         } catch {
-            if state.failedBeforeCommit() == .rollBack, mayHaveLocks { self.rollBackInBackground() }
-            throw error
+            let mayBeCommitted = await self.mayBeCommitted(deadline: deadline)
+            let (failure, cleanup) = state.prewriteFailed(error, mayBeCommitted: mayBeCommitted)
+            if cleanup == .rollBack, mayHaveLocks { self.rollBackInBackground() }
+            throw failure
         }
         committed = try await self.commitPrimary(at: timestamp, &state, deadline: deadline)
+        self.context.commits.add(.twoPhase)
         return committed
     }
 
@@ -118,12 +132,16 @@ struct Committer: Sendable {
                 assertion: TransactionFailure.Assertion(key: Key(refuted.key), exists: refuted.assertion == .exist)))
     }
 
-    private func checkEnd(_ timestamp: UInt64) async throws(TiKVError) {
+    func checkAge(_ timestamp: UInt64) throws(TiKVError) {
         guard (timestamp >> 18) < (self.start >> 18) + Self.longestLife else {
             throw TiKVError(
                 .transactionRolledBack, "the transaction began more than a day ago",
                 transaction: TransactionFailure(startTimestamp: self.start))
         }
+    }
+
+    private func checkEnd(_ timestamp: UInt64) async throws(TiKVError) {
+        try self.checkAge(timestamp)
         guard let check = self.check else { return }
         do {
             try await check(Timestamp(rawValue: timestamp))
@@ -213,7 +231,7 @@ struct Committer: Sendable {
         }
     }
 
-    /// Commits the keys that leave locks, without the primary.
+    /// Commits the keys that leave locks, of a transaction that is committed.
     func commitSecondaries(_ parts: [MutationList], at timestamp: UInt64) async {
         if (try? await Self.hook(.beforeCommitSecondaries)) == nil { return }
         let failure = await self.forEachRegion(parts) { keys, region, call async throws(TiKVError) in
@@ -241,13 +259,14 @@ struct Committer: Sendable {
         request.startVersion = self.start
         request.commitVersion = timestamp
         request.keys = keys.map { Data($0) }
+        request.useAsyncCommit = self.progress.value.isAsync
         return request
     }
 
     // MARK: - Timestamps
 
     /// A timestamp to commit at: after another one, and after the one that the application named.
-    private func commitTimestamp(after minimum: UInt64, deadline: Deadline) async throws(TiKVError) -> UInt64 {
+    func commitTimestamp(after minimum: UInt64, deadline: Deadline) async throws(TiKVError) -> UInt64 {
         let began = self.clock.now
         let isWaited = (self.options.commitAfter?.rawValue ?? 0) > minimum
         var wait = CommitWait(

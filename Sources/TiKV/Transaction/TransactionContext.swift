@@ -16,6 +16,8 @@ final class TransactionContext: Sendable {
     let latches: LatchTable?
     /// Those that keep locks alive.
     let keepers: LockKeepers
+    /// How many transactions were committed.
+    let commits = CommitCounter()
 
     /// - Parameter resolver: one of its own by default.
     init(core: ClientCore, resolver: LockResolver? = nil) {

@@ -57,6 +57,19 @@ public struct TransactionOptions: Sendable, Hashable {
         public static var allowedWhenFull: DiskFull { DiskFull(level: .full) }
     }
 
+    /// Where a transaction's data are written.
+    public struct Scope: Sendable, Hashable {
+        /// The data centre; empty for all.
+        public let dataCentre: String
+
+        /// Everywhere, as most.
+        public static var global: Scope { Scope(dataCentre: "") }
+        /// In one data centre only, named as its stores' label does.
+        public static func local(_ dataCentre: String) -> Scope { Scope(dataCentre: dataCentre) }
+
+        var isLocal: Bool { !self.dataCentre.isEmpty }
+    }
+
     /// When conflicts are found; default ``Kind/optimistic``.
     public var kind: Kind
     /// Reads the state as of this timestamp, and begins at it; nil, the default, for PD's present one.
@@ -90,14 +103,45 @@ public struct TransactionOptions: Sendable, Hashable {
     /// Asks stores to have each write on disk before they answer, which those of today do anyway; default false.
     public var syncsLog: Bool
 
+    /// Whether it may be committed as soon as all of its keys are locked, which saves the caller a round trip: the locks become
+    /// versions in the background. Nil, the default, for ``ClientConfiguration/Transaction/asyncCommit``'s word. Not done where
+    /// it has more keys than are allowed there, shared locks, keys that leave no lock, or a check before the commit; and where
+    /// a store would have to commit it later than is allowed there.
+    public var asyncCommit: Bool?
+    /// Whether it may be committed by one request without locks, where all of its keys lie in one region and fit in a request;
+    /// tried before ``asyncCommit``. Nil, the default, for ``ClientConfiguration/Transaction/onePhaseCommit``'s word. Not
+    /// done where it has shared locks, or a check before the commit.
+    public var onePhaseCommit: Bool?
+    /// With ``asyncCommit`` and ``onePhaseCommit``: whether a commit that begins when another has ended gets the later timestamp
+    /// in any case; default true, at the cost of a timestamp from PD. Where not, that holds only for transactions with keys
+    /// in common, and those that a chain of such ones connects. Commits in two phases always keep to it.
+    public var guaranteesLinearizability: Bool
+
+    /// Where its data are written; default ``Scope/global``. Local ones are always committed in two phases, since timestamps
+    /// that stores make up hold for the whole cluster. Nothing else comes of it: PD of today gives all timestamps itself.
+    public var scope: Scope
+
+    /// Whether a commit that meets another transaction's lock finds out what became of that, and waits for its end where it
+    /// goes on; default true. Where not, it fails at once with ``TiKVError/Code/keyIsLocked``. Waits of pessimistic
+    /// locks are another thing: ``lockWaitTimeout``.
+    public var waitsForLocks: Bool
+
     /// Options; what is not named has its default.
     public init(
         kind: Kind = .optimistic, startTimestamp: Timestamp? = nil, priority: Priority = .normal,
         lockWaitTimeout: Duration? = nil, maximumEntrySize: Int = 6 << 20, maximumSize: Int = 1 << 30,
         assertionLevel: AssertionLevel = .fast, commitAfter: Timestamp? = nil,
         commitWaitTimeout: Duration = .seconds(1), resourceGroupTag: [UInt8] = [], resourceGroup: String = "",
-        diskFull: DiskFull = .refused, source: UInt64 = 0, maximumExecutionTime: Duration? = nil, syncsLog: Bool = false
+        diskFull: DiskFull = .refused, source: UInt64 = 0, maximumExecutionTime: Duration? = nil,
+        syncsLog: Bool = false,
+        asyncCommit: Bool? = nil, onePhaseCommit: Bool? = nil, guaranteesLinearizability: Bool = true,
+        scope: Scope = .global, waitsForLocks: Bool = true
     ) {
+        self.waitsForLocks = waitsForLocks
+        self.scope = scope
+        self.asyncCommit = asyncCommit
+        self.onePhaseCommit = onePhaseCommit
+        self.guaranteesLinearizability = guaranteesLinearizability
         self.resourceGroup = resourceGroup
         self.diskFull = diskFull
         self.source = source

@@ -33,6 +33,12 @@ extension EmbeddedCluster {
         self.model.withLock { model in model.transactions.changeEngine { $0.setLock(TxnKey(key), nil) } }
     }
 
+    /// Has stores take it that somebody has read at this timestamp: no commit timestamp that they make up for asynchronous or
+    /// one-phase commits lies below it. The highest number there is is no such timestamp.
+    public func raiseMaxTS(to timestamp: UInt64) {
+        self.model.withLock { $0.transactions.raiseMaxTS(to: timestamp) }
+    }
+
     /// How many requests for pessimistic locks wait at a key.
     public func lockWaiterCount(at key: [UInt8]) -> Int {
         self.model.withLock { $0.transactions.waiterCount(TxnKey(key)) }
