@@ -59,14 +59,10 @@ struct BenchRawCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let load = BenchLoad(
-            operation: self.operation,
-            inFlight: self.inFlight,
-            keys: self.keys,
-            valueSize: self.valueSize,
-            batchSize: self.batchSize,
-            place: self.place
-        )
+        let plan = BenchPlan(
+            inFlight: self.inFlight, keys: self.keys, valueSize: self.valueSize, batchSize: self.batchSize,
+            place: self.place)
+        let load = BenchLoad(operation: self.operation, plan: plan)
         let result = try await self.connection.withRawClient { client in
             try await load.fill(client)
             _ = try await load.run(client, until: .elapsed(self.warmUp))

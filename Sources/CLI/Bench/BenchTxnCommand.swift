@@ -62,9 +62,10 @@ struct BenchTxnCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let load = BenchTxnLoad(
-            operation: self.operation, isPessimistic: self.pessimistic, inFlight: self.inFlight, keys: self.keys,
-            valueSize: self.valueSize, batchSize: self.batchSize, place: self.place)
+        let plan = BenchPlan(
+            inFlight: self.inFlight, keys: self.keys, valueSize: self.valueSize, batchSize: self.batchSize,
+            place: self.place)
+        let load = BenchTxnLoad(operation: self.operation, isPessimistic: self.pessimistic, plan: plan)
         let settings = ClientConfiguration.Transaction(usesLocalLatches: self.latches, maximumAttempts: .max)
         let result = try await self.connection.withTransactionClient(settings) { client in
             try await load.fill(client)
