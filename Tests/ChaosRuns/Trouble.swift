@@ -55,7 +55,8 @@ struct Trouble: Sendable {
     /// Lets the cluster's clock run ten times as fast, until the task is cancelled: locks that were left behind expire
     /// within a run, and now and then those of transactions that go on.
     private func hasten() async {
-        // That time passes is what this is about: nothing else waits for it.
+        // Time itself has to pass here, and nothing waits for it: it can't keep step with the workers, as it is needed most where
+        // all of them are held up behind a lock that was left behind.
         while (try? await Task.sleep(for: .milliseconds(50))) != nil {
             self.cluster.advanceClock(by: .milliseconds(450))
         }

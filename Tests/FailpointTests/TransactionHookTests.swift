@@ -10,55 +10,7 @@ import TiKVFailpoints
 
 /// The hooks of the transaction client, through its public API.
 @Suite(.timeLimit(.minutes(3)))
-struct TransactionHookTests {
-    private static let key: Key = "a"
-    /// In another region than `key`.
-    private static let other: Key = "z"
-
-    /// Runs a test with two regions. What runs in the client's background is in the scope, too.
-    private func with(
-        _ actions: [Failpoint: String], requestTimeout: Duration = .seconds(20),
-        _ body: (TransactionClient, EmbeddedCluster, FailpointScope) async throws -> Void
-    ) async throws {
-        let split = EmbeddedCluster.APIVersion.v1.regionKey(forTransactional: Array("m".utf8))
-        try await EmbeddedCluster.withCluster(.init(splitKeys: [split])) { cluster in
-            try await FailpointScope.withActive(actions) { scope in
-                try await TransactionClient.withClient(
-                    pd: cluster.pdEndpoints, configuration: ClientConfiguration(requestTimeout: requestTimeout)
-                ) { client in
-                    try await body(client, cluster, scope)
-                }
-            }
-        }
-    }
-
-    private func writing(
-        _ client: TransactionClient, _ options: TransactionOptions = .optimistic
-    ) async throws -> Transaction {
-        let transaction = try await client.begin(options)
-        try await transaction.put(Self.key, value: "1")
-        try await transaction.put(Self.other, value: "1")
-        return transaction
-    }
-
-    private func values(_ client: TransactionClient) async throws -> [Key: Value] {
-        try await client.snapshot(at: client.currentTimestamp()).batchGet([Self.key, Self.other])
-    }
-
-    private func failure(_ body: () async throws -> Void) async -> TiKVError? {
-        do {
-            try await body()
-            return nil
-        } catch {
-            return error as? TiKVError
-        }
-    }
-
-    /// What goes on in the background is waited for.
-    private func waitUntilNothingIsLocked(_ cluster: EmbeddedCluster) async {
-        while !cluster.lockedKeys.isEmpty { await Task.yield() }
-    }
-
+struct TransactionHookTests: HookSuite {
     // MARK: - All requests
 
     @Test(arguments: [Failpoint.requestFailsOnSend, .requestFailsOnReceive, .requestCancelled])
