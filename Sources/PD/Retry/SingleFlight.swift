@@ -30,6 +30,9 @@ package final class SingleFlight<ID: Hashable & Sendable, Value: Sendable, Failu
         self.isShared = isShared
     }
 
+    /// How many callers wait for somebody else's operation.
+    package var waiterCount: Int { self.state.withLock { $0.flights.values.reduce(0) { $0 + $1.count } } }
+
     /// - Returns: nil where the deadline passed or the task was cancelled while somebody else's operation was under way.
     package func run(
         _ id: ID, deadline: Deadline, operation: () async throws(Failure) -> Value

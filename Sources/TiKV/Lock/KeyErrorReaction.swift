@@ -27,7 +27,7 @@ enum KeyErrorReaction: Sendable {
         } else if error.hasAlreadyExist {
             self = .fail(
                 TiKVError(
-                    .keyAlreadyExists, "a key that was to be inserted exists already",
+                    .keyAlreadyExists, "a key that was to be inserted exists already", detail: Self.debugInfo(error),
                     transaction: TransactionFailure(startTimestamp: start, key: Key(error.alreadyExist.key))))
         } else if error.hasDeadlock {
             self = .fail(Self.deadlock(error.deadlock, start: start))
@@ -40,7 +40,7 @@ enum KeyErrorReaction: Sendable {
         } else if error.hasTxnLockNotFound {
             self = .lockNotFound
         } else if error.hasAssertionFailed {
-            self = .fail(Self.assertion(error.assertionFailed, start: start))
+            self = .fail(Self.assertion(error, start: start))
         } else if error.hasCommitTsTooLarge {
             self = .fail(
                 TiKVError(
@@ -66,6 +66,11 @@ enum KeyErrorReaction: Sendable {
         }
     }
 
+    /// What the store tells of the key's versions and locks, to find out what has gone wrong: user data is in it.
+    private static func debugInfo(_ error: Kvrpcpb_KeyError) -> String {
+        error.hasDebugInfo ? error.debugInfo.textFormatString() : ""
+    }
+
     private static func conflict(_ error: Kvrpcpb_KeyError, start: UInt64) -> TiKVError {
         let conflict = error.conflict
         let reason: TransactionFailure.Conflict.Reason =
@@ -79,7 +84,7 @@ enum KeyErrorReaction: Sendable {
             case .unknown, .UNRECOGNIZED: .unknown
             }
         return TiKVError(
-            .writeConflict, "another transaction has written the same key (\(reason))",
+            .writeConflict, "another transaction has written the same key (\(reason))", detail: Self.debugInfo(error),
             transaction: TransactionFailure(
                 startTimestamp: conflict.startTs == 0 ? start : conflict.startTs,
                 conflict: TransactionFailure.Conflict(
@@ -101,9 +106,10 @@ enum KeyErrorReaction: Sendable {
                     key: Key(deadlock.lockKey), holder: deadlock.lockTs, waits: waits)))
     }
 
-    private static func assertion(_ failed: Kvrpcpb_AssertionFailed, start: UInt64) -> TiKVError {
-        TiKVError(
-            .assertionFailed, "whether a key exists is not as was asserted",
+    private static func assertion(_ error: Kvrpcpb_KeyError, start: UInt64) -> TiKVError {
+        let failed = error.assertionFailed
+        return TiKVError(
+            .assertionFailed, "whether a key exists is not as was asserted", detail: Self.debugInfo(error),
             transaction: TransactionFailure(
                 startTimestamp: failed.startTs == 0 ? start : failed.startTs,
                 assertion: TransactionFailure.Assertion(

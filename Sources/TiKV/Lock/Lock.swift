@@ -49,6 +49,12 @@ struct Lock: Sendable, Hashable {
         self.sinceLastUpdate = lock.sinceLastUpdate
     }
 
+    /// Whether the store has heard of its holder so lately that this one must be alive: nobody need be asked about it.
+    var isFresh: Bool { (1..<Self.freshness).contains(self.sinceLastUpdate) }
+
+    /// In milliseconds.
+    private static let freshness: UInt64 = 300
+
     /// The lock as one whose time is over.
     var expired: Lock { Lock(expiring: self) }
 

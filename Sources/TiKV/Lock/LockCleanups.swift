@@ -17,6 +17,8 @@ struct LockCleanups: Sendable {
         let start: UInt64
         let kind: Kind
         var keys: [[UInt8]]
+        /// Whether they are all keys of an asynchronous commit whose outcome was found out from them.
+        var isOfAsyncCommit = false
     }
 
     private let liteThreshold: UInt64
@@ -42,16 +44,18 @@ struct LockCleanups: Sendable {
         }
     }
 
-    /// Adds locks of a transaction whose keys are all known.
-    mutating func add(_ keys: [[UInt8]], of start: UInt64, _ status: TransactionStatus) {
-        self.add(keys, start, .keys(status))
+    /// Adds locks of a transaction that commits asynchronously, whose keys are all known.
+    mutating func add(_ keys: [[UInt8]], ofAsyncCommit start: UInt64, _ status: TransactionStatus) {
+        self.add(keys, start, .keys(status), isOfAsyncCommit: true)
     }
 
-    private mutating func add(_ keys: [[UInt8]], _ start: UInt64, _ kind: Cleanup.Kind) {
+    private mutating func add(
+        _ keys: [[UInt8]], _ start: UInt64, _ kind: Cleanup.Kind, isOfAsyncCommit: Bool = false
+    ) {
         if let index = self.all.firstIndex(where: { $0.start == start && $0.kind == kind }) {
             self.all[index].keys += keys
         } else {
-            self.all.append(Cleanup(start: start, kind: kind, keys: keys))
+            self.all.append(Cleanup(start: start, kind: kind, keys: keys, isOfAsyncCommit: isOfAsyncCommit))
         }
     }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import TiKVFailpoints
 import TiKVOrderedMap
 import TiKVPD
 import TiKVProto
@@ -54,8 +55,14 @@ actor LockResolver {
     private var cache = TransactionStatusCache()
     /// How many removals go on in the background.
     private(set) var backgroundCount = 0
+    /// What is being looked into, by the number of the call.
+    private var resolving: [Int: [ResolvingLock]] = [:]
+    private var nextCall = 0
 
     nonisolated var sender: RegionRequestSender { self.core.sender }
+
+    /// How many wait for a request of somebody else that removes the same locks.
+    nonisolated var sweepWaiterCount: Int { self.sweeps.waiterCount }
 
     /// - Parameter backgroundLimit: how many removals may go on in the background at once.
     init(core: ClientCore, backgroundLimit: Int = LockResolver.backgroundLimit) {
@@ -99,6 +106,11 @@ actor LockResolver {
     func resolve(
         _ locks: [Lock], for purpose: LockPurpose, deadline: Deadline
     ) async throws(TiKVError) -> Resolution {
+        self.nextCall += 1
+        let call = self.nextCall
+        self.resolving[call] = locks.map { ResolvingLock($0, purpose) }
+        defer { self.resolving[call] = nil }
+        try await Failpoint.tryResolveLock.hit()
         var resolution = Resolution()
         var cleanups = LockCleanups(liteThreshold: Self.liteThreshold)
         var answers: [Question: Answer] = [:]
@@ -110,7 +122,7 @@ actor LockResolver {
             } else {
                 answer = try await self.answer(lock, purpose, deadline: deadline)
                 answers[question] = answer
-                if !answer.others.isEmpty { cleanups.add(answer.others, of: lock.start, answer.status) }
+                if !answer.others.isEmpty { cleanups.add(answer.others, ofAsyncCommit: lock.start, answer.status) }
             }
             let verdict = LockVerdict(
                 lock, answer.status, purpose, now: answer.now, isSyncForced: answer.isSyncForced)
@@ -140,6 +152,9 @@ actor LockResolver {
         else { return Answer(status: status, now: now) }
         return try await self.outcome(of: lock, primary: primary, purpose, deadline: deadline)
     }
+
+    /// The locks that are being looked into.
+    var resolvingLocks: [ResolvingLock] { self.resolving.sorted { $0.key < $1.key }.flatMap(\.value) }
 
     /// What became of a transaction, where it is known already.
     func known(_ start: UInt64) -> TransactionStatus? { self.cache[start] }
@@ -307,6 +322,10 @@ actor LockResolver {
     private nonisolated func clean(
         _ cleanup: LockCleanups.Cleanup, deadline: Deadline
     ) async throws(TiKVError) {
+        if cleanup.isOfAsyncCommit {
+            try await Failpoint.resolveAsyncResolveData.hit()
+            if Failpoint.resolveAsyncCommitLockReturn.value() != nil { return }
+        }
         switch cleanup.kind {
         case .keys(let status):
             try await self.remove(cleanup.keys, of: cleanup.start, status, deadline: deadline)

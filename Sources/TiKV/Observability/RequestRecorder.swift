@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Synchronization
+import TiKVPD
 import TiKVProto
 
 /// Sums up what becomes of the RPCs of a piece of work, which may be done by several tasks at once.
@@ -34,6 +35,16 @@ public final class RequestRecorder: Sendable {
     /// A request of a stale read was answered.
     func recordStaleRead(_ access: RequestStatistics.Access, isLocal: Bool, bytes: Int) {
         self.state.withLock { $0.recordStaleRead(access, isLocal: isLocal, bytes: bytes) }
+    }
+
+    /// There was a wait before another try.
+    func recordBackoff(_ kind: BackoffKind, _ time: Duration) {
+        self.state.withLock { $0.recordBackoff(kind.name, time) }
+    }
+
+    /// Locks were looked into.
+    func recordLocks(_ time: Duration) {
+        self.state.withLock { $0.recordLocks(time) }
     }
 
     /// An RPC is over.

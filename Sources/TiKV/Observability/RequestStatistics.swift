@@ -17,6 +17,14 @@ public struct RequestStatistics: Sendable, Hashable {
         public var time = Duration.zero
     }
 
+    /// Waits of one kind before another try.
+    public struct Backoff: Sendable, Hashable {
+        /// How many there were.
+        public var count = 0
+        /// All of them together.
+        public var time = Duration.zero
+    }
+
     /// One RPC to a replica.
     public struct Access: Sendable, Hashable {
         /// The region.
@@ -68,6 +76,10 @@ public struct RequestStatistics: Sendable, Hashable {
     public private(set) var accesses: [Access] = []
     /// The RPCs after those, by store.
     public private(set) var furtherAccesses: [UInt64: FurtherAccesses] = [:]
+    /// What was waited for before another try, such as `regionMiss`, or `txnLockFast` for other transactions' locks.
+    public private(set) var backoffs: [String: Backoff] = [:]
+    /// The time that it took to find out about other transactions' locks, and to remove them where that was waited for.
+    public private(set) var lockTime = Duration.zero
     /// What became of stale reads.
     public private(set) var staleReads = StaleReads()
     /// What stores say that the answers cost them.
@@ -83,6 +95,13 @@ public struct RequestStatistics: Sendable, Hashable {
         self.commands[command, default: Command()].count += 1
         self.commands[command, default: Command()].time += time
     }
+
+    mutating func recordBackoff(_ name: String, _ time: Duration) {
+        self.backoffs[name, default: Backoff()].count += 1
+        self.backoffs[name, default: Backoff()].time += time
+    }
+
+    mutating func recordLocks(_ time: Duration) { self.lockTime += time }
 
     /// A request of a stale read was answered.
     ///
@@ -139,6 +158,11 @@ public struct RequestStatistics: Sendable, Hashable {
         self.staleReads.localBytes += other.staleReads.localBytes
         self.staleReads.crossZoneRequests += other.staleReads.crossZoneRequests
         self.staleReads.crossZoneBytes += other.staleReads.crossZoneBytes
+        for (name, backoff) in other.backoffs {
+            self.backoffs[name, default: Backoff()].count += backoff.count
+            self.backoffs[name, default: Backoff()].time += backoff.time
+        }
+        self.lockTime += other.lockTime
         self.execution.merge(other.execution)
     }
 }
@@ -163,6 +187,11 @@ extension RequestStatistics: CustomStringConvertible {
             inner.add("errors", text: Self.words(further.errors))
             text.add("store_\(store)_further", text: inner.text)
         }
+        for (name, backoff) in self.backoffs.sorted(by: { $0.key < $1.key }) {
+            text.add(
+                always: "\(name)_backoff", "{num: \(backoff.count), total_time: \(DetailText.words(backoff.time))}")
+        }
+        text.add("resolve_lock_time", self.lockTime)
         text.add("exec_details", text: self.execution.description)
         return text.text
     }

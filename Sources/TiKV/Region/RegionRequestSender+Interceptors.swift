@@ -7,46 +7,11 @@ import TiKVProto
 import TiKVTransport
 
 extension RegionRequestSender {
-    /// Sends one RPC to a store, or waits for one that is the same and under way (`CollapseKey`). Every RPC to a store goes
-    /// through here.
+    /// Sends one RPC to a store, through the interceptors where there are any. Every RPC to a store goes through here.
     ///
     /// - Returns: the answer, or why there was none.
     /// - Throws: what an interceptor throws on its own account.
     func perform<Request: RegionRequest, Response: RegionResponse>(
-        _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions, to store: StoreHandle,
-        _ call: inout RegionCall
-    ) async throws(TiKVError) -> Result<Response, RPCError> {
-        guard let key = request.collapseKey else {
-            return try await self.performAlone(method, request, options: options, to: store, &call)
-        }
-        let deadline = options.timeout.map { Deadline(after: $0, from: self.clock.now) } ?? call.deadline
-        do throws(CollapseFailure) {
-            let answer = try await self.collapsing.run(key, deadline: deadline) { () async throws(CollapseFailure) in
-                let result: Result<Response, RPCError>
-                do throws(TiKVError) {
-                    result = try await self.performAlone(method, request, options: options, to: store, &call)
-                } catch {
-                    throw .own(error)
-                }
-                switch result {
-                case .success(let response): return response as any Sendable
-                case .failure(let error): throw .rpc(error)
-                }
-            }
-            if let response = answer as? Response { return .success(response) }
-            // Its time was over, or its task was cancelled, while somebody else's was under way.
-            let code: RPCError.Code = Task.isCancelled ? .cancelled : .deadlineExceeded
-            return .failure(RPCError(code, "no answer to a request of the same kind came in time"))
-        } catch {
-            switch error {
-            case .own(let error): throw error
-            case .rpc(let error): return .failure(error)
-            }
-        }
-    }
-
-    /// The same for one that is sent in any case, through the interceptors where there are any.
-    private func performAlone<Request: RegionRequest, Response: RegionResponse>(
         _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions, to store: StoreHandle,
         _ call: inout RegionCall
     ) async throws(TiKVError) -> Result<Response, RPCError> {
@@ -108,21 +73,6 @@ extension RegionRequestSender {
             case let error as TiKVError: throw error
             case is CancellationError: throw TiKVError(.cancelled, "the task was cancelled")
             default: throw TiKVError(.interceptorFailed, "an RPC interceptor threw an error", cause: error)
-            }
-        }
-    }
-
-    /// How a request that stood for others failed.
-    enum CollapseFailure: Error {
-        case rpc(RPCError)
-        /// An interceptor stopped it, which is nothing to the others.
-        case own(TiKVError)
-
-        /// Whether the others fail with it: not where only the sender's time was over, or its task cancelled.
-        var isShared: Bool {
-            switch self {
-            case .rpc(let error): error.code != .deadlineExceeded && error.code != .cancelled
-            case .own: false
             }
         }
     }

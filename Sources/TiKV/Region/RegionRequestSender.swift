@@ -29,8 +29,6 @@ final class RegionRequestSender: Sendable {
     let source: String
     /// The same for a leader that is asked first.
     let leaderLabel: String
-    /// Requests under way that others wait for who would send the same.
-    let collapsing: SingleFlight<CollapseKey, any Sendable, CollapseFailure>
     /// Whose share of the cluster requests use.
     let resources: ResourceOptions
 
@@ -41,7 +39,6 @@ final class RegionRequestSender: Sendable {
         interceptors: RPCInterceptorChain = .init(), source: RequestSource = .init(),
         resources: ResourceOptions = .init(), logger: Logger
     ) {
-        self.collapsing = SingleFlight(clock: clock, isShared: \.isShared)
         self.resources = resources
         self.interceptors = interceptors
         self.source = source.label
@@ -182,6 +179,7 @@ final class RegionRequestSender: Sendable {
         self.logger.log(
             .trace, "waiting before the next try",
             [.backoff: kind.name, .delay: "\(delay)", .attempt: call.backoff.attempts])
+        call.recorder?.recordBackoff(kind, delay)
         do throws(CancellationError) {
             try await self.clock.sleep(until: now.advanced(by: delay))
         } catch {

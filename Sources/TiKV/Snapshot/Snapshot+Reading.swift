@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Synchronization
+import TiKVFailpoints
 import TiKVOrderedMap
 import TiKVPD
 import TiKVProto
@@ -72,6 +73,9 @@ extension Snapshot {
             let known = self.state.withLock({ $0.cache.found(key, needsCommit: needsCommit) })
         {
             return known
+        }
+        if Failpoint.snapshotGetCacheFail.value()?.isTrue == true {
+            throw TiKVError(.internalError, "failpoint snapshotGetCacheFail")
         }
         var reading = try await self.begin(
             at: self.moment(isPoint: true, deadline: deadline), deadline: deadline)
@@ -238,8 +242,11 @@ extension Snapshot {
         }
         let before = reading.passed
         let locks = reading.meet(met)
+        let recorder = self.options.recorder ?? RequestRecorder.scoped
+        let began = self.context.clock.now
         let resolution = try await self.context.resolver.resolve(
             locks, for: .read(at: reading.timestamp), deadline: reading.deadline)
+        recorder?.recordLocks(began.duration(to: self.context.clock.now))
         reading.passed.add(ignored: resolution.ignored, readable: resolution.readable)
         if reading.timestamp == self.timestamp.rawValue, !reading.isOfLatest {
             let passed = reading.passed
@@ -253,6 +260,6 @@ extension Snapshot {
             transaction: TransactionFailure(startTimestamp: reading.timestamp, key: locks.first.map { Key($0.key) }))
         try await self.context.wait(
             .txnLockFast, atMost: resolution.wait == .zero ? nil : resolution.wait, &reading.backoff,
-            deadline: deadline, failure: failure)
+            deadline: deadline, recorder: recorder, failure: failure)
     }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Synchronization
+import TiKVFailpoints
 import TiKVPD
 
 /// The state of all keys at one moment. Reading it takes no locks and waits for no writer that began later.
@@ -125,7 +126,7 @@ public final class Snapshot: Sendable {
     }
 
     private static func version(_ found: SnapshotCache.Found) throws(TiKVError) -> Version {
-        guard found.commit != 0 else {
+        guard found.commit != 0, Failpoint.snapshotZeroCommitTS.value() == nil else {
             throw TiKVError(.unsupported, "the store did not say when a value was committed")
         }
         return Version(value: Value(found.value), commitTimestamp: Timestamp(rawValue: found.commit))

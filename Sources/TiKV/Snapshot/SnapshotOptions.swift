@@ -56,6 +56,9 @@ public struct SnapshotOptions: Sendable {
     public var resourceGroup: String
     /// By what stores sum up what statements cost; empty by default.
     public var resourceGroupTag: [UInt8]
+    /// Sums up what becomes of the snapshot's requests, what was waited for, and what stores say that it cost; nil, the
+    /// default, for whoever ``withRequestStatistics(_:operation:)`` names. Removing others' locks is no part of it.
+    public var recorder: RequestRecorder?
 
     /// Options; what is not named has its default.
     public init(
@@ -64,7 +67,7 @@ public struct SnapshotOptions: Sendable {
         isStaleRead: Bool = false, replicaTimeout: Duration? = nil, busyThreshold: Duration = .zero,
         isCached: Bool = true, bypassesStoreCache: Bool = false, scanPageSize: Int? = nil,
         maximumExecutionTime: Duration? = nil, taskID: UInt64 = 0, resourceGroup: String = "",
-        resourceGroupTag: [UInt8] = []
+        resourceGroupTag: [UInt8] = [], recorder: RequestRecorder? = nil
     ) {
         self.priority = priority
         self.isolation = isolation
@@ -80,6 +83,7 @@ public struct SnapshotOptions: Sendable {
         self.taskID = taskID
         self.resourceGroup = resourceGroup
         self.resourceGroupTag = resourceGroupTag
+        self.recorder = recorder
     }
 }
 
@@ -102,6 +106,7 @@ extension SnapshotOptions {
         options.taskID = self.taskID
         options.resourceGroup = self.resourceGroup
         options.resourceGroupTag = self.resourceGroupTag
+        options.recorder = self.recorder
         options.resolvedLocks = locks.ignored.sorted()
         options.committedLocks = locks.readable.sorted()
         switch self.isolation.level {

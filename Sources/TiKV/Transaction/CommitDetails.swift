@@ -55,6 +55,25 @@ public struct CommitDetails: Sendable, Hashable {
     public var commitRetries = 0
     /// What was waited for PD's clock; nil where nothing was.
     public var wait: Wait?
+
+    /// Nothing yet.
+    public init() {}
+
+    /// Adds what another commit took: counts, sizes and times, and the slower of the slowest requests. Of the waits for PD's
+    /// clock the longer one stays.
+    public mutating func merge(_ other: CommitDetails) {
+        self.keyCount += other.keyCount
+        self.size += other.size
+        self.regionCount += other.regionCount
+        self.prewriteCount += other.prewriteCount
+        self.lockCount += other.lockCount
+        self.prewriteTime += other.prewriteTime
+        self.slowestPrewrite = max(self.slowestPrewrite, other.slowestPrewrite)
+        self.timestampTime += other.timestampTime
+        self.commitTime += other.commitTime
+        self.commitRetries += other.commitRetries
+        if let wait = other.wait, wait.time > (self.wait?.time ?? .zero) { self.wait = wait }
+    }
 }
 
 /// Gathers the details of one commit from its parts, which go side by side.

@@ -89,7 +89,7 @@ extension Committer {
     ) async throws(TiKVError) -> Void? {
         let sender = self.context.sender
         let isPrimary = batch.mutations.place(of: self.plan.primary) != nil
-        if !isPrimary { try await Self.hook(.prewriteSecondary) }
+        if !isPrimary { try await Failpoint.prewriteSecondary.hit() }
         while true {
             try self.interruption.check(start: self.start)
             var request = self.request(batch)
@@ -103,7 +103,7 @@ extension Committer {
                         batch.mutations.lazyKeys, minimumCommit: response.minCommitTs,
                         onePhaseCommit: response.onePcCommitTs)
                 }
-                if isPrimary { try await Self.hook(.prewritePrimary) }
+                if isPrimary { try await Failpoint.prewritePrimary.hit() }
                 return ()
             }
             var locks: [Lock] = []

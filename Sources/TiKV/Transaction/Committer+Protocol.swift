@@ -27,7 +27,7 @@ extension Committer {
         guard chosen.isActive else { return self.progress.set(chosen) }
         var minimum: UInt64 = 0
         if self.options.guaranteesLinearizability || self.options.commitAfter != nil {
-            try await Self.hook(.minCommitTSFromTSO)
+            try await Failpoint.minCommitTSFromTSO.hit()
             // Nobody who has read by now may have missed it.
             minimum = try await self.commitTimestamp(after: self.start, deadline: deadline) &+ 1
         }
@@ -99,7 +99,7 @@ extension Committer {
         self.context.commits.add(kind)
         if kind == .async {
             // It is committed, so nothing can fail any more; a test may have it wait.
-            try? await Self.hook(.beforeCommit)
+            _ = try? await Failpoint.beforeCommit.hit()
             if Failpoint.asyncCommitDoNothing.value() == nil {
                 self.context.inBackground { await self.commitSecondaries([self.plan.mutations], at: commit) }
             }

@@ -87,7 +87,7 @@ struct Committer: Sendable {
                     self.plan.mutations.indices.lazy.map { self.plan.mutations.key(at: $0) }, start: self.start)
             }
             try await self.chooseProtocol(deadline: deadline)
-            try await Self.hook(.beforePrewrite)
+            try await Failpoint.beforePrewrite.hit()
             mayHaveLocks = true
             try await self.prewrite(deadline: deadline)
             if let decided = try await self.decided(&state, deadline: deadline) {
@@ -99,7 +99,7 @@ struct Committer: Sendable {
             guard !self.plan.primary.isEmpty else { return nil }
             timestamp = try await self.commitTimestamp(after: self.start, deadline: deadline)
             try await self.checkEnd(timestamp)
-            try await Self.hook(.beforeCommit)
+            try await Failpoint.beforeCommit.hit()
         } catch {
             let mayBeCommitted = await self.mayBeCommitted(deadline: deadline)
             let (failure, cleanup) = state.prewriteFailed(error, mayBeCommitted: mayBeCommitted)
@@ -142,6 +142,11 @@ struct Committer: Sendable {
 
     private func checkEnd(_ timestamp: UInt64) async throws(TiKVError) {
         try self.checkAge(timestamp)
+        if Failpoint.failCheckSchemaValid.value() != nil {
+            throw TiKVError(
+                .commitRefused, "failpoint failCheckSchemaValid",
+                transaction: TransactionFailure(startTimestamp: self.start))
+        }
         guard let check = self.check else { return }
         do {
             try await check(Timestamp(rawValue: timestamp))
@@ -151,18 +156,6 @@ struct Committer: Sendable {
             throw TiKVError(
                 .commitRefused, "a check before the commit has failed", cause: error,
                 transaction: TransactionFailure(startTimestamp: self.start))
-        }
-    }
-
-    /// A place where tests make a commit wait or fail.
-    static func hook(_ failpoint: Failpoint) async throws(TiKVError) {
-        do throws(FailpointError) {
-            try await failpoint.evaluate()
-        } catch {
-            switch error {
-            case .cancelled: throw TiKVError(.cancelled, "the task was cancelled")
-            default: throw TiKVError(.internalError, "\(error)")
-            }
         }
     }
 
@@ -187,6 +180,8 @@ struct Committer: Sendable {
             let error = answer.response.hasError ? KeyErrorReaction(answer.response.error, start: self.start) : nil
             switch state.answered(error, commit: answer.response.commitVersion) {
             case .succeeded(let cleanup):
+                // It is committed, so that nothing that happens here can fail it.
+                _ = try? await Failpoint.afterPrimaryBatch.hit()
                 guard case .commitSecondaries(let commit) = cleanup else { return timestamp }
                 let rest = self.plan.mutations.without(answer.batch.places)
                 if !rest.isEmpty { self.context.inBackground { await self.commitSecondaries(rest, at: commit) } }
@@ -233,7 +228,11 @@ struct Committer: Sendable {
 
     /// Commits the keys that leave locks, of a transaction that is committed.
     func commitSecondaries(_ parts: [MutationList], at timestamp: UInt64) async {
-        if (try? await Self.hook(.beforeCommitSecondaries)) == nil { return }
+        do throws(TiKVError) {
+            if try await Failpoint.beforeCommitSecondaries.hit()?.text == "skip" { return }
+        } catch {
+            return
+        }
         let failure = await self.forEachRegion(parts) { keys, region, call async throws(TiKVError) in
             var request = self.commitRequest(keys, at: timestamp)
             guard

@@ -131,9 +131,14 @@ struct PessimisticLocker: Sendable {
 
     /// Removes locks that nobody has any more; throws where others' locks must not be waited for any longer.
     private func wait(for locks: [Lock], _ call: inout RegionCall) async throws(TiKVError) {
-        let resolution = try await self.context.resolver.resolve(
-            locks, for: .write(start: self.start), deadline: call.deadline)
-        guard let wait = resolution.wait else { return }
+        let doubtful = locks.filter { !$0.isFresh }
+        var rest: Duration? = doubtful.count < locks.count ? .zero : nil
+        if !doubtful.isEmpty {
+            let resolution = try await self.context.resolver.resolve(
+                doubtful, for: .write(start: self.start), deadline: call.deadline)
+            rest = resolution.wait ?? rest
+        }
+        guard let wait = rest else { return }
         let failure = TransactionFailure(startTimestamp: self.start, key: locks.first.map { Key($0.key) })
         if let patience = self.waitTimeout {
             if patience == .zero {

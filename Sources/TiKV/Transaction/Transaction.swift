@@ -1,6 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKVFailpoints
 import TiKVPD
 import TiKVWriteBuffer
 
@@ -340,6 +341,8 @@ public actor Transaction {
         defer { self.end() }
         let locked = self.lockedKeys
         guard self.options.kind.isPessimistic, let first = locked.first else { return }
+        let wish = try? await Failpoint.onRollback.hit()
+        if wish?.text == "skipRollbackPessimisticLock" { return }
         await self.locker(primary: self.book.primary ?? first)
             .rollBack(locked, forUpdate: self.book.releaseTimestamp)
     }

@@ -81,10 +81,11 @@ final class TransactionContext: Sendable {
     ///
     /// - Parameters:
     ///   - limit: no longer than this.
+    ///   - recorder: who wants to know of the wait.
     ///   - failure: what to throw where the time is over.
     func wait(
         _ kind: BackoffKind, atMost limit: Duration? = nil, _ backoff: inout Backoff, deadline: Deadline,
-        failure: @autoclosure () -> TiKVError
+        recorder: RequestRecorder? = nil, failure: @autoclosure () -> TiKVError
     ) async throws(TiKVError) {
         let now = self.clock.now
         guard
@@ -92,6 +93,7 @@ final class TransactionContext: Sendable {
                 kind, remaining: deadline.remaining(at: now), random: self.sender.random())
         else { throw failure() }
         if let limit { delay = min(delay, limit) }
+        recorder?.recordBackoff(kind, delay)
         do throws(CancellationError) {
             try await self.clock.sleep(until: now.advanced(by: delay))
         } catch {

@@ -94,6 +94,59 @@ import Foundation
         #expect(copy.count == 3)
     }
 
+    /// What a snapshot, or any other work, was told of twice counts twice.
+    @Test func waitsLocksAndCostsAddUp() {
+        var one = RequestStatistics()
+        one.record("KvGet", took: .seconds(1))
+        one.record("KvGet", took: .milliseconds(1))
+        var sum = RequestStatistics()
+        sum.merge(one)
+        sum.merge(one)
+        #expect(sum.commands["KvGet"] == .init(count: 4, time: .milliseconds(2_002)))
+        #expect(sum.description == "KvGet: {num_rpc: 4, total_time: 2.002s}")
+
+        sum.recordBackoff("txnLockFast", .milliseconds(5))
+        sum.recordBackoff("txnLockFast", .milliseconds(5))
+        #expect(sum.backoffs == ["txnLockFast": .init(count: 2, time: .milliseconds(10))])
+        #expect(sum.description.hasSuffix(", txnLockFast_backoff: {num: 2, total_time: 10ms}"))
+
+        var details = Kvrpcpb_ExecDetailsV2()
+        details.timeDetailV2.waitWallTimeNs = 100_000_000
+        details.timeDetailV2.processWallTimeNs = 100_000_000
+        details.scanDetailV2.processedVersions = 10
+        details.scanDetailV2.processedVersionsSize = 10
+        details.scanDetailV2.totalVersions = 15
+        details.scanDetailV2.getSnapshotNanos = 500
+        details.scanDetailV2.rocksdbBlockReadCount = 20
+        var costs = RequestStatistics()
+        costs.execution = ExecutionDetails(details)
+        sum.merge(costs)
+        #expect(sum.execution == costs.execution)
+        sum.recordLocks(.seconds(1))
+        let text = sum.description
+        #expect(text.contains("total_time: 10ms}, resolve_lock_time: 1s, exec_details: {"))
+        #expect(text.contains("total_process_time: 100ms"))
+
+        // All of it once more.
+        let before = sum
+        sum.merge(before)
+        #expect(sum.commands["KvGet"]?.count == 8)
+        #expect(sum.backoffs["txnLockFast"] == .init(count: 4, time: .milliseconds(20)))
+        #expect(sum.lockTime == .seconds(2))
+        #expect(sum.execution.time.process == .milliseconds(200))
+        #expect(sum.execution.time.wait == .milliseconds(200))
+        #expect(sum.execution.scan.processedVersions == 20)
+        #expect(sum.execution.scan.totalVersions == 30)
+
+        var pool = Kvrpcpb_ExecDetailsV2()
+        pool.readPoolTaskDetails.pollCount = 2
+        pool.readPoolTaskDetails.dispatchCount = 1
+        var more = RequestStatistics()
+        more.execution = ExecutionDetails(pool)
+        sum.merge(more)
+        #expect(sum.description.hasSuffix("tasks: 1, avg_polls: 2, avg_dispatches: 1}"))
+    }
+
     @Test func kindsOfErrorsBeyondTheLimitAreOneKind() {
         var statistics = RequestStatistics()
         for number in 0..<(RequestStatistics.errorKindLimit + 4) {

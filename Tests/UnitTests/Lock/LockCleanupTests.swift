@@ -52,7 +52,7 @@ struct LockCleanupTests {
         cleanups.add(self.lock("x", start: 4, size: 1), .nothing, committed)
         cleanups.add(self.lock("q", start: 5, size: 1, forUpdate: 6), .rollBackPessimistic, .rolledBack)
         cleanups.add(self.lock("r", start: 5, size: 1), .rollBackPessimistic, .rolledBack)
-        cleanups.add([[1], [2]], of: 1, committed)
+        cleanups.add([[1], [2]], ofAsyncCommit: 1, committed)
         let keys = { (names: String...) in names.map { Array($0.utf8) } }
         #expect(
             cleanups.all == [
@@ -222,6 +222,8 @@ struct LockCleanupTests {
             #expect(lab.lockedKeys.count == 19)
             let second = try await lab.text(try await lab.snapshot().scan(.prefix("k")))
             #expect(second == keys.map { "\($0)=\($0)" })
+            // What the second one does in the background waits for what the first one does there.
+            while lab.resolver.sweepWaiterCount < 1 { await Task.yield() }
             gate.open()
             try await lab.waitUntilUnlocked()
             #expect(lab.cluster.requestCount("KvResolveLock") == 1)
@@ -229,6 +231,51 @@ struct LockCleanupTests {
                 #expect(
                     lab.cluster.transactionalState(of: Array(key.utf8)).versions.map(\.commitTS) == [commit])
             }
+        }
+    }
+
+    /// Those who write wait for each other's request; one that gives up takes none of the others with it.
+    @Test
+    func whoGivesUpTakesNobodyWithIt() async throws {
+        try await LockLab.with { lab in
+            let start = try await lab.timestamp()
+            for key in ["p", "a", "b"] {
+                try await lab.prewrite(
+                    KeyValuePairs(dictionaryLiteral: (key, "1")), primary: "p", start: start, size: 100)
+            }
+            try await lab.commit("p", start: start, at: try await lab.timestamp())
+            let locks = [try await lab.lock(of: "a"), try await lab.lock(of: "b")]
+            let gate = EmbeddedCluster.Gate()
+            lab.cluster.inject(.hold(gate), into: .init(rpc: "KvResolveLock"), times: 1)
+            let resolver = lab.resolver
+            let write = LockPurpose.write(start: try await lab.timestamp())
+            try await withThrowingTaskGroup(of: Void.self) { others in
+                await withTaskGroup(of: TiKVError.Code?.self) { first in
+                    first.addTask {
+                        do throws(TiKVError) {
+                            _ = try await resolver.resolve([locks[0]], for: write, deadline: lab.deadline)
+                            return nil
+                        } catch {
+                            return error.code
+                        }
+                    }
+                    try? await gate.waitForArrivals()
+                    for _ in 0..<3 {
+                        others.addTask {
+                            let resolution = try await resolver.resolve([locks[1]], for: write, deadline: lab.deadline)
+                            #expect(resolution.wait == nil)
+                        }
+                    }
+                    while resolver.sweepWaiterCount < 3 { await Task.yield() }
+                    first.cancelAll()
+                    for await code in first { #expect(code == .cancelled) }
+                }
+                try await others.waitForAll()
+            }
+            gate.open()
+            #expect(lab.lockedKeys == [])
+            // One that was given up, and one for all others.
+            #expect(lab.cluster.requestCount("KvResolveLock") == 2)
         }
     }
 

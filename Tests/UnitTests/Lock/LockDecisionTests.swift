@@ -235,6 +235,22 @@ struct LockDecisionTests {
         }
     }
 
+    /// Versions and locks of the key are told to whoever looks at everything: keys and values are in them.
+    @Test
+    func whatTheStoreSaysToFindTheReasonIsKeptApart() throws {
+        let error = try #require(
+            self.failure {
+                $0.conflict.key = .init("k".utf8)
+                var info = Kvrpcpb_MvccDebugInfo()
+                info.key = .init("secret".utf8)
+                $0.debugInfo.mvccInfo = [info]
+            })
+        #expect(error.code == .writeConflict)
+        #expect(!"\(error)".contains("secret"))
+        #expect(error.debugDescription.contains("secret"))
+        #expect(self.failure { $0.conflict.key = .init("k".utf8) }?.detail == "")
+    }
+
     @Test
     func ofASharedLockEachHolderCounts() {
         let reaction = self.reaction {

@@ -35,6 +35,12 @@ import TiKVPD
         func pass() async { for await _ in self.stream {} }
     }
 
+    /// Returns when so many wait for the operation of another. That a caller's timer runs says too little: it is set first, and
+    /// one that has not come further when the operation ends begins another.
+    private func wait(for count: Int, at flight: Flight) async {
+        while flight.waiterCount < count { await Task.yield() }
+    }
+
     private func flight(_ clock: VirtualClock) -> Flight { SingleFlight(clock: clock, isShared: \.isShared) }
 
     @Test func callersOfTheSameThingShareOneOperation() async throws {
@@ -53,8 +59,7 @@ import TiKVPD
                     }
                 }
             }
-            // Each of those who wait has a timer.
-            await clock.waitForSleepers(4)
+            await self.wait(for: 4, at: flight)
             gate.open()
             return try await group.reduce(into: []) { $0.append($1) }
         }
@@ -76,6 +81,8 @@ import TiKVPD
         }
         await begun.pass()
         async let second = flight.run("x", deadline: soon) { () async throws(Failure) in 2 }
+        await self.wait(for: 1, at: flight)
+        // Its timer is what ends the wait.
         await clock.waitForSleepers(1)
         clock.advance(by: .seconds(2))
         #expect(try await second == nil)
@@ -97,7 +104,7 @@ import TiKVPD
         await begun.pass()
         let second = await withTaskGroup(of: Int??.self) { group in
             group.addTask { try? await flight.run("x", deadline: deadline) { () async throws(Failure) in 2 } }
-            await clock.waitForSleepers(1)
+            await self.wait(for: 1, at: flight)
             group.cancelAll()
             return await group.next()
         }
@@ -119,7 +126,7 @@ import TiKVPD
         }
         await begun.pass()
         async let second = flight.run("x", deadline: deadline) { () async throws(Failure) in 2 }
-        await clock.waitForSleepers(1)
+        await self.wait(for: 1, at: flight)
         gate.open()
         do {
             _ = try await first
@@ -143,7 +150,7 @@ import TiKVPD
         }
         await begun.pass()
         async let second = flight.run("x", deadline: deadline) { () async throws(Failure) in 2 }
-        await clock.waitForSleepers(1)
+        await self.wait(for: 1, at: flight)
         gate.open()
         do {
             _ = try await first
