@@ -46,11 +46,16 @@ def eventually(condition, what):
 class OurServer:
     """`transport-peer serve`, and calls to it by grpcio."""
 
-    def __init__(self, message_limit=None, gzip=False):
+    def __init__(self, message_limit=None, gzip=False, port=None):
         arguments = ([] if message_limit is None else [str(message_limit)]) + (["gzip"] if gzip else [])
+        arguments += [] if port is None else [f"port={port}"]
         self.process = subprocess.Popen(
             [PEER, "serve", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = json.loads(self.process.stdout.readline())["port"]
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(PATIENCE)
+            raise OSError("our server has not come up")
+        self.port = json.loads(line)["port"]
         self.address = f"127.0.0.1:{self.port}"
 
     @contextmanager
@@ -62,6 +67,18 @@ class OurServer:
     def stats(self):
         with self.channel() as channel:
             return json.loads(channel.unary("Stats")(b"", timeout=PATIENCE))
+
+    def order(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def ended(self):
+        """Waits for an end that the server comes to by itself; returns how many calls of Unary its handler saw."""
+        try:
+            assert self.process.wait(PATIENCE) == 0
+            return json.loads(self.process.stdout.readline())["served"]
+        finally:
+            self.process.kill()
 
     def stop(self):
         self.process.stdin.close()

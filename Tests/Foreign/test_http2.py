@@ -604,3 +604,57 @@ def test_headers_over_the_limit_cost_their_stream(raw):
 def test_client_that_vanishes_in_mid_frame(raw):
     raw.send(frame(HEADERS, END_HEADERS, 1, raw.block(request()))[:12])
     raw.close()
+
+
+# --- the server's own end -----------------------------------------------------------------------------------------------
+
+
+def test_drain_names_the_last_stream_only_when_the_client_knows():
+    server = OurServer()
+    raw = Raw(server)
+    raw.headers(1, path="/tikv.test.Peer/Echo")
+    raw.send(frame(DATA, 0, 1, message(b"a")))
+    assert raw.until(lambda kind, flags, id, payload: kind == DATA)[3] == message(b"a")
+    server.order("drain 50000")
+    notice = raw.until(lambda kind, *_: kind == GOAWAY)
+    assert struct.unpack(">II", notice[3][:8]) == (2**31 - 1, NO_ERROR)
+    ping = raw.until(lambda kind, *_: kind == PING)
+    # Begun before the answer to the ping, as by a client that has not heard yet: it is served.
+    raw.call(3)
+    assert raw.response(3)[0]["grpc-status"] == "0"
+    raw.send(frame(PING, ACK, 0, ping[3]))
+    last = raw.until(lambda kind, *_: kind == GOAWAY)
+    assert struct.unpack(">II", last[3][:8]) == (3, NO_ERROR)
+    # Too late: it is not looked at.
+    raw.call(5)
+    raw.send(frame(DATA, END_STREAM, 1, message(b"b")))
+    fields, body = raw.response(1)
+    assert (fields["grpc-status"], body) == ("0", message(b"b"))
+    assert not any(id == 5 and kind == HEADERS for kind, _, id, _ in raw.frames)
+    # And then the server hangs up itself.
+    assert raw.until(lambda kind, *_: kind in (DATA, HEADERS)) is None
+    assert server.ended() == 1
+
+
+def test_drain_brings_everything_to_a_client_that_reads_late():
+    """The last answer is in the sockets' buffers, and the client still sends when the server is done."""
+    server = OurServer()
+    raw = Raw(server, settings=setting(4, 2**31 - 1))
+    raw.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 2**31 - 1 - 65535)))
+    size = 32 << 20
+    raw.call(1, body=message(b"%d" % size), path="/tikv.test.Peer/Spread")
+    assert raw.until(lambda kind, flags, id, payload: kind == DATA) is not None
+    server.order("drain 50000")
+    with pytest.raises(ConnectionRefusedError):
+        for _ in range(100_000):
+            socket.create_connection(("127.0.0.1", server.port)).close()
+    # It answers the ping before it has seen it, and sends on.
+    for _ in range(50):
+        raw.send(frame(PING, ACK, 0, bytes(8)))
+    fields, _ = raw.response(1)
+    raw.send(frame(PING, ACK, 0, bytes(8)))
+    assert fields["grpc-status"] == "0"
+    body = sum(len(payload) for kind, _, id, payload in raw.frames if (kind, id) == (DATA, 1))
+    assert body > size
+    assert raw.until(lambda kind, *_: kind in (DATA, HEADERS)) is None
+    server.ended()

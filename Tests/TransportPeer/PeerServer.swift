@@ -8,7 +8,8 @@ import SwiftProtobuf
 import Synchronization
 import TiKVTransport
 
-/// `transport-peer serve`: our server, for foreign clients. Says on which port it is; ends when standard input does.
+/// `transport-peer serve`: our server, for foreign clients. Says on which port it is; ends when standard input does, or when
+/// it is told to there: `drain MILLISECONDS` lets calls under way finish, `open` those of `Hold`. Says then what it served.
 struct PeerServer: Sendable {
     /// What the handlers have seen.
     private final class Counts: Sendable {
@@ -18,6 +19,8 @@ struct PeerServer: Sendable {
             var cancelled = 0
             /// Messages that `Pour` could send.
             var poured = 0
+            /// Calls of `Unary` that came to its handler.
+            var served = 0
         }
 
         private let values = Mutex(Values())
@@ -28,18 +31,38 @@ struct PeerServer: Sendable {
 
     private let counts = Counts()
 
-    static func run(messageLimit: Int, compression: Compression) async throws {
-        var services = PeerServer().services(messageLimit)
+    /// `Hold` waits until this ends.
+    private let hold = AsyncStream<Never>.makeStream()
+
+    static func run(messageLimit: Int, compression: Compression, port: Int) async throws {
+        let peer = PeerServer()
+        var services = peer.services(messageLimit)
         services.compression = compression
         let group = MultiThreadedEventLoopGroup.singleton
         let logger = Logger(label: "peer") { _ in SwiftLogNoOpLogHandler() }
         let server = try await RPCServer.bind(
-            host: "127.0.0.1", port: 0, services: services, group: group, logger: logger)
-        await withDiscardingTaskGroup { tasks in
+            host: "127.0.0.1", port: port, services: services, group: group, logger: logger)
+        await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await server.run() }
+            tasks.addTask {
+                for await line in Console.lines { peer.obey(line, server) }
+                // At the input's end, or when the server has ended.
+                server.shutdown()
+            }
             Console.write(["port": server.address.port])
-            for await _ in Console.lines {}
-            server.shutdown()
+            // Whichever ends first ends the other.
+            await tasks.next()
+            tasks.cancelAll()
+        }
+        Console.write(["served": peer.counts.current.served])
+    }
+
+    private func obey(_ line: String, _ server: RPCServer) {
+        let words = line.split(separator: " ")
+        switch words.first {
+        case "drain": server.shutdown(gracefully: .milliseconds(words.last.flatMap { Int($0) } ?? 0))
+        case "open": self.hold.continuation.finish()
+        default: break
         }
     }
 
@@ -49,7 +72,16 @@ struct PeerServer: Sendable {
         services.register(
             PeerService.method("Unary"),
             unary: { request, call in
+                self.counts.change { $0.served += 1 }
                 try Self.failIfAsked(call)
+                return request
+            })
+        services.register(
+            PeerService.method("Hold"),
+            unary: { request, _ in
+                self.counts.change { $0.waiting += 1 }
+                for await _ in self.hold.stream {}
+                self.counts.change { $0.waiting -= 1 }
                 return request
             })
         services.register(

@@ -87,6 +87,18 @@ extension EmbeddedCluster {
         try await self.close(.store(id))
     }
 
+    /// Stops a store as its operator would: other stores take over its leaders, requests under way get their answers and
+    /// clients are told to go elsewhere, and its port and connections are closed before this returns. Its data stay.
+    ///
+    /// - Parameters:
+    ///   - id: the store.
+    ///   - grace: time for the requests under way; those that are not done then are dropped.
+    /// - Throws: ``EmbeddedClusterError``; `CancellationError` when the task is cancelled while the store closes.
+    public func stopStore(_ id: UInt64, gracefully grace: Duration) async throws {
+        try self.change { cluster throws(ClusterStateError) in try cluster.stopStore(id, electing: true) }
+        try await self.close(.store(id), gracefully: grace)
+    }
+
     /// Starts a stopped store, at its old address.
     ///
     /// - Throws: ``EmbeddedClusterError``, also where the port was taken by someone else in the meantime.

@@ -120,7 +120,7 @@ public final class EmbeddedCluster: Sendable {
                         }
                         // The stream has ended, or the task is cancelled and the stream has not given all that it had.
                         // Ports are closed when the servers' own run() has returned, so those that never ran do so now.
-                        self.shutdown()
+                        if !self.servers.withLock({ $0.isShutDown }) { self.shutdown() }
                         for running in self.servers.withLock({ $0.unfinished }) {
                             group.addTask { await self.serve(running) }
                         }
@@ -137,12 +137,24 @@ public final class EmbeddedCluster: Sendable {
 
     /// Closes all ports and connections; ``run()`` returns soon after. May be called more than once.
     public func shutdown() {
+        self.stop(gracefully: nil)
+    }
+
+    /// Closes all ports, tells clients that their connections go, and closes these when the requests under way have their
+    /// answers; ``run()`` returns then.
+    ///
+    /// - Parameter grace: time for the requests under way; those that are not done then are dropped.
+    public func shutdown(gracefully grace: Duration) {
+        self.stop(gracefully: grace)
+    }
+
+    private func stop(gracefully grace: Duration?) {
         let servers = self.servers.withLock { servers in
             servers.isShutDown = true
             return servers.unfinished.map(\.server)
         }
         self.toServeContinuation.finish()
-        for server in servers { server.shutdown() }
+        for server in servers { server.shutdown(gracefully: grace) }
     }
 
     // MARK: - Servers
@@ -234,12 +246,14 @@ public final class EmbeddedCluster: Sendable {
     }
 
     /// Closes a server, and returns when its port and its connections are closed.
-    func close(_ name: Server) async throws {
+    ///
+    /// - Parameter grace: time for requests under way; nil drops them at once.
+    func close(_ name: Server, gracefully grace: Duration? = nil) async throws {
         let (running, isServing) = self.servers.withLock { servers in
             (servers.running.removeValue(forKey: name), servers.isServing)
         }
         guard let running else { return }
-        running.server.shutdown()
+        running.server.shutdown(gracefully: grace)
         // Without run() nobody would say when the server has ended.
         if isServing { try await running.ended.wait(for: 1) }
     }

@@ -19,14 +19,17 @@ extension Connection {
         }
         let resolver = self.configuration.resolve.map { HostResolver($0, on: self.eventLoop) }
         self.resolver = resolver
+        // One for all addresses of the name, and remembered: what it fails with may have been put right meanwhile.
+        let context = self.configuration.tls?.current()
+        self.tlsContext = context
         ClientBootstrap(group: self.eventLoop)
             .connectTimeout(timeout)
             .resolver(resolver)
             .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let tls = self.configuration.tls {
-                        let handler = try TLSHandler.client(tls.current(), to: self.address, logger: self.logger)
+                    if let context {
+                        let handler = try TLSHandler.client(context, to: self.address, logger: self.logger)
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
                     try channel.pipeline.syncOperations.addHandler(HTTP2ChannelHandler(self))
@@ -37,7 +40,7 @@ extension Connection {
                 self.onLoop(self.eventLoop) {
                     switch result {
                     case .success(let channel): $0.opened(channel)
-                    case .failure(let error): $0.fail(Self.connectError(error))
+                    case .failure(let error): $0.fail($0.connectError(error))
                     }
                 }
             }
@@ -50,10 +53,16 @@ extension Connection {
         self.openingChannel = channel
     }
 
-    static func connectError(_ error: any Error) -> RPCError {
+    func connectError(_ error: any Error) -> RPCError {
         RPCError(
             .unavailable, "cannot connect: \(ConnectFailure.describe(error))", delivery: .notSent,
-            isPermanent: ConnectFailure.isPermanent(error))
+            isPermanent: self.isPermanent(error))
+    }
+
+    /// Whether another connect would fail in the same way. Not where certificates were renewed since this one began: who
+    /// waits for it may have come after that.
+    func isPermanent(_ error: any Error) -> Bool {
+        ConnectFailure.isPermanent(error) && self.configuration.tls?.current() === self.tlsContext
     }
 
     func connectTimedOut() {

@@ -106,7 +106,7 @@ extension Connection {
 
     func inactive(_ channel: any Channel, _ cause: (any Error)?) {
         guard let own = self.openingChannel, own === channel else { return }
-        let isPermanent = cause.map { ConnectFailure.isPermanent($0) } ?? false
+        let isPermanent = cause.map { self.isPermanent($0) } ?? false
         let cause = cause.map { ConnectFailure.describe($0) }
         switch self.state {
         case .connecting:

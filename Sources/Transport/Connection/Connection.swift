@@ -73,6 +73,8 @@ package actor Connection: HTTP2Endpoint {
     var connectTimer: Scheduled<Void>?
     /// The look-up of the connect under way, where it is a function of the user's.
     var resolver: HostResolver?
+    /// What the connect under way, or the one that there was, shows and trusts.
+    var tlsContext: TLSContext?
     var keepAlive: KeepAlive?
     var keepAliveTimer: Scheduled<Void>?
     var drainTimer: Scheduled<Void>?

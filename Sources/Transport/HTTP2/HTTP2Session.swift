@@ -209,11 +209,13 @@ package import NIOCore
         _ = unsafe nghttp2_submit_shutdown_notice(self.session)
     }
 
-    /// Sends GOAWAY for the streams seen so far; those that are open may finish.
-    package mutating func goAway(_ code: HTTP2ErrorCode) {
+    /// Sends GOAWAY for the streams seen so far; those that are open may finish. Returns the last of them: a stream after
+    /// it that still comes before the GOAWAY is drained is the owner's to refuse.
+    @discardableResult package mutating func goAway(_ code: HTTP2ErrorCode) -> Int32 {
         let last = unsafe nghttp2_session_get_last_proc_stream_id(self.session)
         _ = unsafe nghttp2_submit_goaway(
             self.session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
+        return last
     }
 
     // MARK: - Private

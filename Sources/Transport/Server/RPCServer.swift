@@ -100,10 +100,14 @@ package actor RPCServer {
         }
     }
 
-    /// Stops listening and closes all connections at once; calls under way are cancelled. May be called more than once,
-    /// and before `run()`, which then returns at once.
-    package nonisolated func shutdown() {
-        self.eventLoop.execute { self.assumeIsolated { $0.stop() } }
+    /// Stops listening and closes all connections; `run()` returns then. May be called more than once, the least patient
+    /// one counts, and before `run()`, which then returns at once.
+    ///
+    /// - Parameter gracefully: time for calls under way to finish. Clients are told that their connections go, and what
+    ///   they begin later is refused unseen, so that they may call again elsewhere; a stream of commands goes on until its
+    ///   client ends it. What is not done then is cancelled. Nil cancels all calls at once.
+    package nonisolated func shutdown(gracefully grace: Duration? = nil) {
+        self.eventLoop.execute { self.assumeIsolated { $0.stop(grace) } }
     }
 
     // MARK: - Private
@@ -116,7 +120,7 @@ package actor RPCServer {
         }
     }
 
-    private func stop() {
+    private func stop(_ grace: Duration?) {
         switch self.state {
         case .bound:
             self.state = .stopped
@@ -126,14 +130,18 @@ package actor RPCServer {
         case .running(let continuation):
             self.state = .stopping(continuation)
             // The port is free again before run() returns: whoever restarts the server at once gets it.
-            self.channel.close().whenComplete { _ in
-                self.handshakes.closeAll()
-                self.registry.closeAll {
-                    self.eventLoop.execute { self.assumeIsolated { $0.stopped() } }
-                }
-            }
-        case .stopping, .stopped:
+            self.channel.close().whenComplete { _ in self.closeConnections(grace) }
+        case .stopping:
+            self.closeConnections(grace)
+        case .stopped:
             break
+        }
+    }
+
+    private nonisolated func closeConnections(_ grace: Duration?) {
+        self.handshakes.closeAll()
+        self.registry.closeAll(gracefully: grace) {
+            self.eventLoop.execute { self.assumeIsolated { $0.stopped() } }
         }
     }
 

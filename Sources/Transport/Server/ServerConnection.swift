@@ -52,6 +52,12 @@ actor ServerConnection: HTTP2Endpoint {
     /// Batch streams that have answers to send.
     private var answered: [HTTP2Stream] = []
     private var deadlines = DeadlineTimer()
+    private var drain = ServerDrain()
+    /// When the drain's time is over, and what acts on it.
+    private var drainEnd: (deadline: NIODeadline, timer: Scheduled<Void>)?
+    /// The last thing that was written while the connection drains.
+    private var lastWrite: EventLoopFuture<Void>?
+    private var lingerTimer: Scheduled<Void>?
     private var isReading = false
     private var isClosed = false
 
@@ -72,6 +78,14 @@ actor ServerConnection: HTTP2Endpoint {
     /// Closes the connection at once; handlers are cancelled.
     nonisolated func close() {
         self.laterOnLoop(self.eventLoop) { $0.shut() }
+    }
+
+    /// Lets the calls under way finish and takes no new ones, and closes the connection then.
+    ///
+    /// - Parameter grace: time for that; then the connection is closed as by `close()`. Of several, the shortest counts.
+    nonisolated func close(gracefully grace: Duration) {
+        let end = NIODeadline.after(grace)
+        self.laterOnLoop(self.eventLoop) { $0.startDrain(until: end) }
     }
 
     // MARK: - For handlers
@@ -188,7 +202,14 @@ actor ServerConnection: HTTP2Endpoint {
             switch event {
             case .headers(let stream, let block, let endStream):
                 // A second block is trailers, which a gRPC client does not send; only their end counts.
-                if !self.isOpen(stream) { self.begin(stream, block) }
+                if !self.isOpen(stream) {
+                    guard self.drain.admits(streamID: stream.id) else {
+                        self.link.session.reset(stream, .refusedStream)
+                        self.flushSoon()
+                        continue
+                    }
+                    self.begin(stream, block)
+                }
                 if endStream { self.requestComplete(stream) }
             case .data(let stream, let bytes):
                 self.receive(stream, bytes)
@@ -196,8 +217,10 @@ actor ServerConnection: HTTP2Endpoint {
                 self.requestComplete(stream)
             case .closed(let stream, _):
                 self.streamClosed(stream)
-            case .settings, .pong:
+            case .settings:
                 break
+            case .pong:
+                if self.drain.settlesAfterPong() { self.settleDrain() }
             case .goAway(_, let code, let debug):
                 self.logger.debug(
                     "client is going away", metadata: ["peer": "\(self.peer)", "code": "\(code)", "reason": "\(debug)"])
@@ -426,13 +449,27 @@ actor ServerConnection: HTTP2Endpoint {
         defer { self.link.isFlushing = false }
         do {
             self.sendAnswers()
-            while let bytes = try self.link.takeOutput() { self.link.channel?.writeAndFlush(bytes, promise: nil) }
+            try self.write()
+            if self.drain.isUnderWay, self.link.channel?.isWritable == true, self.drain.written() {
+                self.link.session.ping(0)
+                try self.write()
+            }
             self.handleEvents()
             self.resumeSenders()
-            if self.link.session.isFinished { self.shut() }
+            if self.link.session.isFinished { self.sessionFinished() }
         } catch {
             self.logger.debug("connection failed", metadata: ["peer": "\(self.peer)", "reason": "\(error.message)"])
             self.shut()
+        }
+    }
+
+    private func write() throws(RPCError) {
+        while let bytes = try self.link.takeOutput() {
+            if self.drain.isUnderWay {
+                self.lastWrite = self.link.channel?.writeAndFlush(bytes)
+            } else {
+                self.link.channel?.writeAndFlush(bytes, promise: nil)
+            }
         }
     }
 
@@ -451,10 +488,59 @@ actor ServerConnection: HTTP2Endpoint {
         self.blockedStreams = blocked
     }
 
+    // MARK: - Draining
+
+    /// Time for a client that has all its answers to hang up.
+    private static let lingerTime = TimeAmount.seconds(1)
+
+    private func startDrain(until end: NIODeadline) {
+        guard !self.isClosed else { return }
+        if self.drainEnd.map({ end < $0.deadline }) ?? true {
+            self.drainEnd?.timer.cancel()
+            let timer: Scheduled<Void> = self.eventLoop.scheduleTask(deadline: end) { [weak self] in
+                self?.assumeIsolated { $0.shut() }
+            }
+            self.drainEnd = (end, timer)
+        }
+        guard self.drain.begin() else { return }
+        self.link.session.announceShutdown()
+        self.flushSoon()
+    }
+
+    private func settleDrain() {
+        self.drain.settled(lastStream: self.link.session.goAway(.noError))
+        self.flushSoon()
+    }
+
+    private func sessionFinished() {
+        switch self.drain.sessionFinished() {
+        case .settle: self.settleDrain()
+        case .linger: self.linger()
+        case .nothing: break
+        }
+    }
+
+    /// Closes the connection when what was written is on its way and the client had a moment to hang up itself.
+    private func linger() {
+        guard let lastWrite = self.lastWrite else { return self.shut() }
+        lastWrite.whenComplete { _ in
+            self.laterOnLoop(self.eventLoop) { connection in
+                guard !connection.isClosed else { return }
+                connection.lingerTimer = connection.eventLoop.scheduleTask(in: Self.lingerTime) { [weak connection] in
+                    connection?.assumeIsolated { $0.shut() }
+                }
+            }
+        }
+    }
+
     private func shut() {
         guard !self.isClosed else { return }
         self.isClosed = true
         self.deadlines.cancel()
+        self.drainEnd?.timer.cancel()
+        self.drainEnd = nil
+        self.lingerTimer?.cancel()
+        self.lastWrite = nil
         for call in self.calls { if let call { self.release(call.stream) } }
         self.link.channel?.close(promise: nil)
         self.closeIfDone()
@@ -476,7 +562,7 @@ actor ServerConnection: HTTP2Endpoint {
     }
 
     func received(_ bytes: ByteBuffer) {
-        guard !self.isClosed else { return }
+        guard !self.isClosed, !self.drain.isLingering else { return }
         self.isReading = true
         do {
             try self.link.session.receive(bytes)

@@ -7,10 +7,23 @@ internal import Synchronization
 
 /// The connections that a server has open, on all its event loops.
 final class ServerConnectionRegistry: Sendable {
+    private struct Closing: Sendable {
+        /// Time for calls under way; nil ends them at once.
+        var grace: Duration?
+
+        func lessPatient(_ other: Closing) -> Closing {
+            Closing(grace: self.grace.flatMap { mine in other.grace.map { min(mine, $0) } })
+        }
+
+        func close(_ connection: ServerConnection) {
+            if let grace = self.grace { connection.close(gracefully: grace) } else { connection.close() }
+        }
+    }
+
     private struct State: Sendable {
         var connections: [ObjectIdentifier: ServerConnection] = [:]
         var executors: [ObjectIdentifier: EventLoopTaskExecutor] = [:]
-        var isClosing = false
+        var closing: Closing?
         var onEmpty: (@Sendable () -> Void)?
     }
 
@@ -36,23 +49,27 @@ final class ServerConnectionRegistry: Sendable {
             on: eventLoop, executor: executor, services: self.services, configuration: self.configuration,
             logger: self.logger
         ) { [weak self] connection in self?.remove(connection) }
-        let isClosing = self.state.withLock { state in
+        let closing = self.state.withLock { state in
             state.connections[ObjectIdentifier(connection)] = connection
-            return state.isClosing
+            return state.closing
         }
-        if isClosing { connection.close() }
+        closing?.close(connection)
         return connection
     }
 
-    /// Closes every connection; calls back when all are closed. New ones are closed as they come.
-    func closeAll(_ onEmpty: @escaping @Sendable () -> Void) {
+    /// Closes every connection; calls back when all are closed. New ones are closed as they come. May be called again,
+    /// with less patience.
+    ///
+    /// - Parameter grace: time for calls under way to finish; nil ends them at once.
+    func closeAll(gracefully grace: Duration? = nil, _ onEmpty: @escaping @Sendable () -> Void) {
+        let closing = Closing(grace: grace)
         let open = self.state.withLock { state in
-            state.isClosing = true
+            state.closing = state.closing.map { $0.lessPatient(closing) } ?? closing
             if !state.connections.isEmpty { state.onEmpty = onEmpty }
             return Array(state.connections.values)
         }
         if open.isEmpty { return onEmpty() }
-        for connection in open { connection.close() }
+        for connection in open { closing.close(connection) }
     }
 
     private func remove(_ connection: ServerConnection) {

@@ -420,4 +420,55 @@ struct PoolTests {
         #expect(refused?.isPermanent == false)
         await pool.shutdown()
     }
+
+    /// Refuses every certificate, and does something just before.
+    private final class Refusing: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let before: @Sendable () -> Void
+
+        init(_ before: @escaping @Sendable () -> Void) { self.before = before }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            self.before()
+            // A fatal alert: unknown_ca.
+            context.writeAndFlush(NIOAny(ByteBuffer(bytes: [21, 3, 3, 0, 2, 2, 48])), promise: nil)
+        }
+    }
+
+    /// A call that came after the renewal, and waits for a connect that began before it, must not learn that nothing helps.
+    @Test(arguments: [false, true])
+    func aFailureIsNotPermanentWhereCertificatesWereRenewedMeanwhile(isRenewed: Bool) async throws {
+        let files = try TLSConfigurationTests.Files()
+        defer { files.remove() }
+        let authority = try CertificateAuthority("test CA")
+        try files.write(authority.issue(.init("first")))
+        let second = try authority.issue(.init("second"))
+        let source = try TLSContextSource(
+            TLSConfiguration(trustRoots: try authority.trustRoots, identity: files.identity), .client,
+            logger: BrokenPeerTests.logger)
+        let failures = Mutex<[any Error]>([])
+        let group = MultiThreadedEventLoopGroup.singleton
+        let server = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        Refusing {
+                            guard isRenewed else { return }
+                            do { try files.write(second) } catch { failures.withLock { $0.append(error) } }
+                        })
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(server.localAddress?.port)
+        let pool = ConnectionPool(
+            address: PeerAddress(host: "127.0.0.1", port: port), group: group,
+            configuration: ConnectionConfiguration(tls: source), logger: BrokenPeerTests.logger)
+        let error = await RPCLoopbackTests.error { try await RPCLoopbackTests.expectAnswer(pool) }
+        #expect(failures.withLock { $0.isEmpty })
+        #expect(error?.message.contains("unknown_ca") == true)
+        #expect(error?.isPermanent == !isRenewed)
+        await pool.shutdown()
+        try await server.close()
+    }
 }

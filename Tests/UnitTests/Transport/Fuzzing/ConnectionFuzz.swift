@@ -46,7 +46,8 @@ enum ConnectionFuzz {
         let closed = Counter()
         let running = Counter()
         var configuration = HTTP2Configuration()
-        if reader.byte() & 1 != 0 { configuration.streamWindow = 100 }
+        let choice = reader.byte()
+        if choice & 1 != 0 { configuration.streamWindow = 100 }
         weak var gone: ServerConnection?
         var faults: [String] = []
         do {
@@ -56,7 +57,11 @@ enum ConnectionFuzz {
                     configuration: configuration, logger: Self.logger, onClose: { _ in closed.add() })
             else { return ["no connection"] }
             gone = connection
-            faults += Self.talk(loop, connection, FuzzFrames.preface, &reader)
+            // It may be told to drain, before the first turn or after some.
+            let drainsAt = choice & 2 == 0 ? nil : Int(choice >> 2) & 7
+            faults += Self.talk(loop, connection, FuzzFrames.preface, &reader) { turn in
+                if turn == drainsAt { connection.close(gracefully: .seconds(1_000)) }
+            }
         }
         loop.turn()
         if closed.value != 1 { faults.append("closed \(closed.value) times") }
@@ -110,7 +115,8 @@ enum ConnectionFuzz {
 
     /// Brings what the input says to a connection, and cuts it off in the end.
     private static func talk(
-        _ loop: ManualEventLoop, _ endpoint: some HTTP2Endpoint, _ preface: [UInt8], _ reader: inout FuzzReader
+        _ loop: ManualEventLoop, _ endpoint: some HTTP2Endpoint, _ preface: [UInt8], _ reader: inout FuzzReader,
+        beforeTurn: (Int) -> Void = { _ in }
     ) -> [String] {
         let channel = EmbeddedChannel(loop: loop.embedded)
         var faults: [String] = []
@@ -120,6 +126,7 @@ enum ConnectionFuzz {
             loop.turn()
             var input = preface + FuzzFrames.frame(4, flags: 0, stream: 0, [])
             var steps = 0
+            var turns = 0
             while steps < 1_000, channel.isActive {
                 steps += 1
                 if !reader.isEmpty {
@@ -129,6 +136,8 @@ enum ConnectionFuzz {
                         continue
                     }
                 }
+                beforeTurn(turns)
+                turns += 1
                 try channel.writeInbound(ByteBuffer(bytes: input))
                 input = []
                 loop.turn()
