@@ -20,8 +20,17 @@ package final class FailpointScope: Sendable {
     private struct Entry {
         var plan: FailpointPlan
         var hits = 0
+        /// How often those who waited were let go. Who was told to wait before the last time, and comes to it only now, has
+        /// nobody left who would let it go.
+        var releases = 0
         /// Tasks that wait at a `pause`, by a number of their own.
         var paused: [Int: CheckedContinuation<Bool, Never>] = [:]
+    }
+
+    /// What a hook is to do.
+    private struct Taken {
+        var action: FailpointAction
+        var releases: Int
     }
 
     private struct Watcher {
@@ -70,7 +79,8 @@ package final class FailpointScope: Sendable {
         let plan = try FailpointPlan(text)
         let paused = self.state.withLock { state in
             let before = state.entries[failpoint]
-            state.entries[failpoint] = Entry(plan: plan, hits: before?.hits ?? 0)
+            state.entries[failpoint] = Entry(
+                plan: plan, hits: before?.hits ?? 0, releases: (before?.releases ?? 0) + 1)
             return before?.paused ?? [:]
         }
         for continuation in paused.values { continuation.resume(returning: true) }
@@ -79,7 +89,10 @@ package final class FailpointScope: Sendable {
     /// Lets those go on who wait at a failpoint now; later ones wait again.
     package func resume(_ failpoint: Failpoint) {
         let paused = self.state.withLock { state in
-            defer { state.entries[failpoint]?.paused = [:] }
+            defer {
+                state.entries[failpoint]?.paused = [:]
+                state.entries[failpoint]?.releases += 1
+            }
             return state.entries[failpoint]?.paused ?? [:]
         }
         for continuation in paused.values { continuation.resume(returning: true) }
@@ -129,8 +142,8 @@ package final class FailpointScope: Sendable {
 
     @usableFromInline
     static func evaluate(_ failpoint: Failpoint) async throws(FailpointError) -> FailpointValue? {
-        guard let (scope, action) = self.take(failpoint) else { return nil }
-        switch action {
+        guard let (scope, taken) = self.take(failpoint) else { return nil }
+        switch taken.action {
         case .off: return nil
         case .return(let value): return value
         case .print(let message):
@@ -146,14 +159,14 @@ package final class FailpointScope: Sendable {
                 throw .cancelled(failpoint)
             }
         case .pause:
-            try await scope.pause(at: failpoint)
+            try await scope.pause(at: failpoint, taken.releases)
             return nil
         }
     }
 
     @usableFromInline
     static func value(of failpoint: Failpoint) -> FailpointValue? {
-        switch self.take(failpoint)?.action {
+        switch self.take(failpoint)?.taken.action {
         case .return(let value): return value
         case .print(let message):
             self.print(failpoint, message)
@@ -167,39 +180,40 @@ package final class FailpointScope: Sendable {
     }
 
     /// The innermost scope that has the failpoint, and what it does now.
-    private static func take(_ failpoint: Failpoint) -> (scope: FailpointScope, action: FailpointAction)? {
+    private static func take(_ failpoint: Failpoint) -> (scope: FailpointScope, taken: Taken)? {
         var scope = self.current ?? self.environment
         while let candidate = scope {
-            if let action = candidate.take(failpoint) { return (candidate, action) }
+            if let taken = candidate.take(failpoint) { return (candidate, taken) }
             scope = candidate.parent ?? (candidate === self.environment ? nil : self.environment)
         }
         return nil
     }
 
-    private func take(_ failpoint: Failpoint) -> FailpointAction? {
-        let (action, ready): (FailpointAction?, [Watcher]) = self.state.withLock { state in
+    private func take(_ failpoint: Failpoint) -> Taken? {
+        let (taken, ready): (Taken?, [Watcher]) = self.state.withLock { state in
             guard let action = state.entries[failpoint]?.plan.next(roll: { Double.random(in: 0..<100) }) else {
                 return (nil, [])
             }
-            if action == .off { return (.off, []) }
+            let taken = Taken(action: action, releases: state.entries[failpoint]?.releases ?? 0)
+            if action == .off { return (taken, []) }
             state.entries[failpoint]?.hits += 1
             let hits = state.entries[failpoint]?.hits ?? 0
             let ready = state.watchers.filter { $0.value.failpoint == failpoint && $0.value.count <= hits }
             for number in ready.keys { state.watchers[number] = nil }
-            return (action, Array(ready.values))
+            return (taken, Array(ready.values))
         }
         for watcher in ready { watcher.continuation.resume(returning: true) }
-        return action
+        return taken
     }
 
-    private func pause(at failpoint: Failpoint) async throws(FailpointError) {
+    private func pause(at failpoint: Failpoint, _ releases: Int) async throws(FailpointError) {
         let number = self.state.withLock { $0.number() }
         let isResumed = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let early: Bool? = self.state.withLock { state in
                     if Task.isCancelled { return false }
-                    // The scope has ended.
-                    guard state.entries[failpoint] != nil else { return true }
+                    // The scope has ended, or a test that saw the hit has let it go meanwhile.
+                    guard state.entries[failpoint]?.releases == releases else { return true }
                     state.entries[failpoint]?.paused[number] = continuation
                     return nil
                 }

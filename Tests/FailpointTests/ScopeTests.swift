@@ -90,6 +90,18 @@ import TiKVFailpoints
         }
     }
 
+    /// The hit is told before the one who has to wait has come to its wait.
+    @Test func whoeverIsLetGoOnTheWayToItsWaitDoesNotWait() async throws {
+        for _ in 0..<2_000 {
+            try await FailpointScope.withActive([.beforeCommit: "pause"]) { scope in
+                async let held = Failpoint.beforeCommit.evaluate()
+                try await scope.waitForHits(.beforeCommit)
+                scope.resume(.beforeCommit)
+                #expect(try await held == nil)
+            }
+        }
+    }
+
     @Test func theEndOfTheScopeLetsEverybodyGo() async throws {
         let paused = try await FailpointScope.withActive([.beforeCommit: "pause"]) { scope in
             // A task of its own, since it has to outlive the scope that it waits in.
