@@ -39,6 +39,19 @@ final class CachedRegion: Sendable {
         var buckets: RegionBuckets?
     }
 
+    // What every look-up reads comes first, in one line of the processor's cache.
+
+    /// Zero as long as it is believed.
+    private let invalidationValue = Atomic<UInt8>(0)
+    private let flags: Atomic<UInt8>
+    private let loadedAt: ContinuousClock.Instant
+    private let secondsToLive: Int64
+    /// Counted from `loadedAt`. Every use moves it; it is kept in seconds since a finer time would be written far too often.
+    private let expiry: Atomic<Int64>
+    private let leaderValue: Atomic<Int>
+    /// Not loaded anew before, in seconds from `loadedAt`: PD was asked in vain.
+    private let reloadPause = Atomic<Int64>(0)
+
     let id: UInt64
     let startKey: [UInt8]
     let endKey: [UInt8]
@@ -49,16 +62,6 @@ final class CachedRegion: Sendable {
     /// The leader was not known when the region was loaded, and a peer that may lead stands for it.
     let isLeaderGuessed: Bool
 
-    private let loadedAt: ContinuousClock.Instant
-    private let secondsToLive: Int64
-    /// Counted from `loadedAt`. Every use moves it; it is kept in seconds since a finer time would be written far too often.
-    private let expiry: Atomic<Int64>
-    private let leaderValue: Atomic<Int>
-    private let flags: Atomic<UInt8>
-    /// Not loaded anew before, in seconds from `loadedAt`: PD was asked in vain.
-    private let reloadPause = Atomic<Int64>(0)
-    /// Zero as long as it is believed.
-    private let invalidationValue = Atomic<UInt8>(0)
     private let routing: Mutex<Routing>
     private let base: Kvrpcpb_Context
 
@@ -94,7 +97,7 @@ final class CachedRegion: Sendable {
         self.endKey = description.endKey
         self.epoch = description.epoch
         self.loadedAt = now
-        self.secondsToLive = timeToLive.components.seconds
+        self.secondsToLive = timeToLive.wholeSeconds
         self.expiry = Atomic(self.secondsToLive)
         // A peer that is down may come back without a change of the epoch, which only PD will say.
         self.flags = Atomic(description.downPeers.isEmpty ? 0 : Flags.mustExpire.rawValue)
@@ -200,10 +203,10 @@ final class CachedRegion: Sendable {
 
     /// When it would expire, in seconds from a moment all regions can be compared by.
     func expiry(since start: ContinuousClock.Instant) -> Int64 {
-        start.duration(to: self.loadedAt).components.seconds + self.expiry.load(ordering: .relaxed)
+        start.duration(to: self.loadedAt).wholeSeconds + self.expiry.load(ordering: .relaxed)
     }
 
-    private func age(at now: ContinuousClock.Instant) -> Int64 { self.loadedAt.duration(to: now).components.seconds }
+    private func age(at now: ContinuousClock.Instant) -> Int64 { self.loadedAt.duration(to: now).wholeSeconds }
 
     /// Why it is not believed any more; nil as long as it is.
     var invalidation: RegionInvalidation? {

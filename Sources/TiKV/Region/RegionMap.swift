@@ -6,18 +6,17 @@ import TiKVPD
 
 /// The regions known at one moment, for reading.
 struct RegionSnapshot: Sendable {
-    fileprivate(set) var regions = OrderedMap<CachedRegion>()
+    fileprivate(set) var regions = RegionIndex()
 
     /// The region that holds a key.
     func region(containing key: [UInt8]) -> CachedRegion? {
-        guard let region = self.regions.floor(key)?.value, region.contains(key) else { return nil }
-        return region
+        self.regions.region(containing: key)
     }
 
     /// The region that holds the keys just before `key`; an empty key stands for the end of all keys.
     func region(before key: [UInt8]) -> CachedRegion? {
-        let candidate = key.isEmpty ? self.regions.last : self.regions.lower(key)
-        guard let region = candidate?.value, region.containsBefore(key) else { return nil }
+        let candidate = key.isEmpty ? self.regions.last : self.regions.last(before: key, orEqual: false)
+        guard let region = candidate, region.containsBefore(key) else { return nil }
         return region
     }
 
@@ -25,8 +24,8 @@ struct RegionSnapshot: Sendable {
     func run(from start: [UInt8], to end: [UInt8], limit: Int, now: ContinuousClock.Instant) -> [CachedRegion] {
         var found: [CachedRegion] = []
         var next = start
-        guard let first = self.regions.floor(start) else { return [] }
-        for (_, region) in self.regions.ascending(from: first.key) {
+        guard let first = self.regions.last(before: start, orEqual: true) else { return [] }
+        for region in self.regions.ascending(from: first.startKey) {
             guard found.count < limit, region.contains(next), !region.isDead(at: now) else { break }
             found.append(region)
             next = region.endKey
@@ -69,9 +68,10 @@ struct RegionMap: Sendable {
         for known in replaced {
             // Whoever is about to use it learns that it is over; of the same epoch it may be as good.
             if known.id != region.id || known.epoch != region.epoch { known.invalidate(.epochNotMatch) }
-            self.drop(known)
+            // Where both begin at the same key, the one takes the other's place.
+            self.drop(known, keepsItsPlace: known.startKey == region.startKey)
         }
-        self.snapshot.regions.updateValue(region, forKey: region.startKey)
+        self.snapshot.regions.insert(region)
         self.byID[region.id] = region
         return .inserted
     }
@@ -125,8 +125,8 @@ struct RegionMap: Sendable {
     /// The next regions from a key on, and the key to go on from; the beginning, where there are no more.
     private func next(_ count: Int, from cursor: [UInt8]) -> (regions: [CachedRegion], cursor: [UInt8]) {
         var found: [CachedRegion] = []
-        for (key, region) in self.snapshot.regions.ascending(from: cursor) {
-            guard found.count < count else { return (found, key) }
+        for region in self.snapshot.regions.ascending(from: cursor) {
+            guard found.count < count else { return (found, region.startKey) }
             found.append(region)
         }
         return (found, [])
@@ -136,21 +136,17 @@ struct RegionMap: Sendable {
 
     private func overlapping(_ region: CachedRegion) -> [CachedRegion] {
         var found: [CachedRegion] = []
-        if let first = self.snapshot.regions.lower(region.startKey)?.value, first.contains(region.startKey) {
-            found.append(first)
-        }
-        for (start, known) in self.snapshot.regions.ascending(from: region.startKey) {
-            guard region.endKey.isEmpty || KeyOrder.isLess(start, region.endKey) else { break }
+        let before = self.snapshot.regions.last(before: region.startKey, orEqual: false)
+        if let before, before.contains(region.startKey) { found.append(before) }
+        for known in self.snapshot.regions.ascending(from: region.startKey) {
+            guard region.endKey.isEmpty || KeyOrder.isLess(known.startKey, region.endKey) else { break }
             found.append(known)
         }
         return found
     }
 
-    private mutating func drop(_ region: CachedRegion) {
-        // Another region may begin where this one did.
-        if self.snapshot.regions[region.startKey] === region {
-            self.snapshot.regions.removeValue(forKey: region.startKey)
-        }
+    private mutating func drop(_ region: CachedRegion, keepsItsPlace: Bool = false) {
+        if !keepsItsPlace { self.snapshot.regions.remove(region) }
         if self.byID[region.id] === region { self.byID[region.id] = nil }
     }
 }

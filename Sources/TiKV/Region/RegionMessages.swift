@@ -25,9 +25,12 @@ protocol RegionResponse: KeyedResponse {
     /// Whether it says what it cost.
     var hasExecDetailsV2: Bool { get }
     var execDetailsV2: Kvrpcpb_ExecDetailsV2 { get }
+    /// Which version the region's buckets have by now; 0 where it does not say.
+    var latestBucketsVersion: UInt64 { get }
 }
 
 extension RegionResponse {
+    var latestBucketsVersion: UInt64 { 0 }
     var hasExecDetailsV2: Bool { false }
     var execDetailsV2: Kvrpcpb_ExecDetailsV2 { Kvrpcpb_ExecDetailsV2() }
 }

@@ -90,6 +90,10 @@ extension RegionRequestSender {
                 } catch {
                     throw TiKVError(error)
                 }
+                if response.latestBucketsVersion != 0 {
+                    self.cache.noteBuckets(
+                        version: response.latestBucketsVersion, sent: request.context.bucketsVersion, of: region)
+                }
                 guard response.hasRegionError else {
                     self.succeeded(target, in: region, &call)
                     return response

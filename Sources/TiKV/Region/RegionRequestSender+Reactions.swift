@@ -100,6 +100,8 @@ extension RegionRequestSender {
             }
             let record = region.replicas[target.choice.proxy ?? target.choice.index].store
             if isAddressSuspect { record.needsCheck() }
+            // Nobody here has cancelled it: the other side is about to end, or has given the connection up.
+            if error.code == .cancelled { await self.stores.reconnect(store) }
             let liveness: StoreLiveness
             if error.isPermanent {
                 // A look at it would find the same. Whoever looks after it sees when certificates have been put right.
@@ -188,7 +190,13 @@ extension RegionRequestSender {
                     self.logger.log(
                         .info, "a store does not answer; its regions use other replicas", [.store: replica.store.id])
                 }
-            case .buckets(let buckets): region.update(buckets)
+            case .buckets(let buckets):
+                // A store that names only their version leaves it to PD to say what they are.
+                if buckets.keys.count > 1 {
+                    region.update(buckets)
+                } else {
+                    self.cache.noteBuckets(version: buckets.version, sent: 0, of: region)
+                }
             case .install, .reconnect: break
             }
         }

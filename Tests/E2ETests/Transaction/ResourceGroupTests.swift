@@ -165,14 +165,18 @@ struct ResourceGroupTests {
 
     @Test func aGroupWithoutTokensIsHeldBack() async throws {
         try await self.withGroup(rate: 1, burst: 1, maximumWait: .zero) { space, cluster, _ in
+            _ = try await space.client.snapshot().get(space.key("a"))
+            let rpcs = ["KvPrewrite", "GetRegion", "ScanRegions", "BatchScanRegions", "GetRegionByID", "GetStore"]
+            let before = rpcs.map { cluster.requestCount($0) }
             let error = await #expect(throws: TiKVError.self) {
                 try await withResourceGroup("g") {
                     try await space.write(["a": Value([UInt8](repeating: 1, count: 100_000))])
                 }
             }
             #expect(error?.code == .resourceGroupThrottled)
-            // Others go on.
+            // Others go on, by the same region and store: nothing was sent, and so nothing is doubted.
             _ = try await space.client.snapshot().get(space.key("a"))
+            #expect(rpcs.map { cluster.requestCount($0) } == before)
         }
     }
 

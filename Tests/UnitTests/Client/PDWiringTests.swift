@@ -2,12 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import SwiftProtobuf
 import Testing
 import TiKVEmbedded
 import TiKVPD
+import TiKVProto
 import TiKVTransport
 
 @testable import TiKV
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// That a client uses what PD offers, as its configuration says.
 @Suite(.timeLimit(.minutes(1))) struct PDWiringTests {
@@ -123,7 +131,18 @@ import TiKVTransport
             #expect(region.buckets?.keys == [[], [0x67], [0x70], []])
             // Newer ones, of which a store has told, are asked for in the background.
             try cluster.setBuckets(ofRegion: first.id, keys: [keys[0]], version: 8)
-            core.sender.cache.noteBuckets(version: 8, sent: 7, of: region)
+            cluster.inject(
+                .regionError(.bucketVersionNotMatch(version: 8, keys: [])),
+                into: .init(rpc: inKeyspace ? "KvGet" : "RawGet"))
+            if inKeyspace {
+                let _: Kvrpcpb_GetResponse = try await core.sender.send(
+                    TikvpbTikvRPC.kvGet, .with { $0.key = Data([0x68]) }, key: [0x68], timeout: .seconds(20),
+                    isWrite: false)
+            } else {
+                let _: Kvrpcpb_RawGetResponse = try await core.sender.send(
+                    TikvpbTikvRPC.rawGet, .with { $0.key = Data([0x68]) }, key: [0x68], timeout: .seconds(20),
+                    isWrite: false)
+            }
             while true {
                 let now = core.sender.cache.usable(containing: [0x68], now: .now)
                 if now?.buckets?.version == 8 { break }

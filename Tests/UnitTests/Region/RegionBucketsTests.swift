@@ -1,6 +1,7 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import SwiftProtobuf
 import Testing
 import TiKVPD
 import TiKVProto
@@ -92,6 +93,45 @@ import Foundation
         let region = try #require(harness.cache.known(containing: self.bytes("k"), now: harness.clock.now))
         #expect(region.buckets == RegionBuckets(version: 8, keys: [[], self.bytes("m"), []]))
         #expect(harness.regions.questions.filter { $0 == "region" }.count == 1)
+    }
+
+    /// A store's answer, or its refusal without the buckets themselves, names a later version than is known.
+    @Test(arguments: [false, true])
+    func aLaterVersionInAnAnswerLeadsToFreshBuckets(isRefusal: Bool) async throws {
+        let harness = PipelineHarness([.sample(1)])
+        harness.on(
+            "store1",
+            PipelineHarness.sequence(
+                isRefusal
+                    ? [
+                        PipelineHarness.regionError { $0.bucketVersionNotMatch.version = 8 },
+                        PipelineHarness.value("v"),
+                    ]
+                    : [Coprocessor_Response.with { $0.latestBucketsVersion = 8 }]))
+        if isRefusal {
+            _ = try await harness.get()
+        } else {
+            var request = Coprocessor_Request()
+            request.ranges = [.with { $0.start = Data("k".utf8) }]
+            var options = RequestOptions()
+            options.bucketsVersion = 3
+            let _: Coprocessor_Response = try await harness.sender.send(
+                TikvpbTikvRPC.coprocessor, request, key: self.bytes("k"), timeout: .seconds(9), isWrite: false,
+                options: options)
+            let sent = try #require(harness.requests.last as? Coprocessor_Request)
+            #expect(sent.context.bucketsVersion == 3)
+        }
+        #expect(harness.cache.isRefreshingBuckets(ofRegion: 1))
+        // PD knows them, and the region goes on to be the same.
+        harness.regions.change { state in
+            for index in state.regions.indices {
+                state.regions[index].buckets = .init(regionID: 1, version: 8, keys: [[], self.bytes("m"), []])
+            }
+        }
+        await harness.cache.refreshBuckets(ofRegion: 1)
+        let region = try #require(harness.cache.known(containing: self.bytes("k"), now: harness.clock.now))
+        #expect(region.bucket(of: self.bytes("k")) == self.span("", "m"))
+        #expect(harness.regions.questions.filter { $0 == "id 1" }.count == 1)
     }
 
     @Test func newerVersionsAreAskedForOnce() async throws {

@@ -9,6 +9,12 @@ import TiKVTransport
 
 @testable import TiKV
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// Requests to regions some of whose stores fail: whom they go to over the whole pipeline, and what they wait for.
 @Suite(.timeLimit(.minutes(1))) struct ReplicaFaultTests {
     private typealias Harness = PipelineHarness
@@ -52,6 +58,44 @@ import TiKVTransport
                 UInt64(id), deadline: Deadline(after: .seconds(1), from: harness.clock.now))
         }
         return harness
+    }
+
+    // MARK: - Stores that cancel
+
+    /// A connection that was given up, or a store that is about to end, cancels what its callers have not.
+    @Test func aStoreThatCancelsIsAskedAgainOverANewConnection() async throws {
+        let harness = Harness([.sample(1)])
+        let left = Mutex(1)
+        harness.on("store1") { _ throws(RPCError) in
+            if left.withLock({ left in
+                left -= 1
+                return left >= 0
+            }) {
+                throw RPCError(.cancelled, "", delivery: .answered)
+            }
+            return Harness.value("v")
+        }
+        #expect(try await harness.get().value == Data("v".utf8))
+        #expect(harness.retiredChannels == 1)
+        #expect(self.asked(harness) == 1)
+    }
+
+    @Test func storesThatCancelEverythingEndCallsInTimeAndServeAgainLater() async throws {
+        let harness = try await self.healthy()
+        #expect(try await harness.get().value == Data("store1".utf8))
+        for store in Self.stores {
+            harness.on(store) { _ throws(RPCError) in throw RPCError(.cancelled, "", delivery: .answered) }
+        }
+        let start = harness.clock.now
+        let error = await self.error { () async throws(TiKVError) in _ = try await harness.get(timeout: .seconds(3)) }
+        #expect(error?.code == .storeUnreachable)
+        #expect(error?.description.contains("cancelled") == true)
+        #expect(start.duration(to: harness.clock.now) <= .seconds(3))
+        // Whose outcome nobody knows is told so.
+        let write = await self.error { () async throws(TiKVError) in try await harness.put(timeout: .seconds(3)) }
+        #expect(write?.isOutcomeUnknown == true)
+        for store in Self.stores { harness.on(store) { _ in Harness.value(store) } }
+        #expect(try await !harness.get().value.isEmpty)
     }
 
     // MARK: - Leaders that fail
