@@ -65,7 +65,7 @@ package struct WriteBuffer: ~Copyable, Sendable {
     var version = 0
     /// Changes with every change.
     var changes = 0
-    private let onFootprint: (@Sendable (Int) -> Void)?
+    package var onFootprint: (@Sendable (Int) -> Void)?
     private var lastFootprint = 0
     private var recent: UInt32?
 

@@ -33,6 +33,26 @@ extension ClientConfiguration {
         /// dead.
         public var lockTimeToLive: Duration
 
+        /// The longest that a transaction gives signs of life, counted from its beginning; default one hour. Afterwards its
+        /// locks expire like those of one that is dead, and ``Transaction/mayHaveLostLocks`` says so.
+        public var maximumLifetime: Duration = .seconds(3_600)
+
+        /// How many keys ``usesLocalLatches`` remembers before it drops those that nobody has committed for two minutes;
+        /// default 50,000.
+        public var latchCapacity: Int = 50_000
+
+        /// How often one call that locks keys begins anew with a later timestamp, since others have committed one of them
+        /// meanwhile, before it fails with ``TiKVError/Code/writeConflict``; nil, the default, for as long as it has time.
+        public var maximumLockRetries: Int?
+
+        /// From this many keys in a region on, as far as its locks say, the locks of a transaction that has ended are removed for
+        /// the whole region at once, and below it key by key as they are met; default 512.
+        public var regionCleanupKeyCount: Int = 512
+
+        /// How long a read first waits for another transaction's lock before it asks again; each further wait is twice as
+        /// long, up to 3 s. Default 10 ms.
+        public var readLockWait: Duration = .milliseconds(10)
+
         /// From this many bytes of keys and values on an optimistic transaction gives signs of life while it commits;
         /// default 32 MiB. Pessimistic ones always do.
         public var keepAliveSize: Int

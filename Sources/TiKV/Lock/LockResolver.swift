@@ -40,9 +40,6 @@ actor LockResolver {
         }
     }
 
-    /// From this many keys in a region on, as far as the transaction knew, a transaction's locks are removed for the whole
-    /// region at once, and below it key by key; as in client-go (`resolve-lock-lite-threshold`).
-    static let liteThreshold: UInt64 = 16
     /// The time for removing locks in the background.
     static let backgroundTimeout = Duration.seconds(40)
     /// The locks of so many transactions are removed in the background at once; what is more is done by whoever met them.
@@ -50,6 +47,8 @@ actor LockResolver {
 
     private nonisolated let core: ClientCore
     private nonisolated let limit: Int
+    /// From this many keys in a region on a transaction's locks are removed for the whole region at once.
+    private nonisolated let liteThreshold: UInt64
     /// Those who remove the same transaction's locks from the same region share the request.
     private nonisolated let sweeps: SingleFlight<Sweep, Bool, TiKVError>
     private var cache = TransactionStatusCache()
@@ -68,6 +67,7 @@ actor LockResolver {
     init(core: ClientCore, backgroundLimit: Int = LockResolver.backgroundLimit) {
         self.core = core
         self.limit = backgroundLimit
+        self.liteThreshold = UInt64(max(0, core.configuration.transaction.regionCleanupKeyCount))
         self.sweeps = SingleFlight(
             clock: core.sender.clock, isShared: { !$0.isCallersOwn && $0.code != .clientClosed })
     }
@@ -112,7 +112,7 @@ actor LockResolver {
         defer { self.resolving[call] = nil }
         try await Failpoint.tryResolveLock.hit()
         var resolution = Resolution()
-        var cleanups = LockCleanups(liteThreshold: Self.liteThreshold)
+        var cleanups = LockCleanups(liteThreshold: self.liteThreshold)
         var answers: [Question: Answer] = [:]
         for lock in locks {
             let question = Question(lock)

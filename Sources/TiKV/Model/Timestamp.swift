@@ -15,6 +15,9 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     /// different states.
     public static var latest: Timestamp { Timestamp(rawValue: .max) }
 
+    /// Stands for the moment of what is not committed yet, where a transaction reads what it has written itself.
+    public static var uncommitted: Timestamp { Timestamp(rawValue: 0) }
+
     /// Milliseconds since the beginning of 1970, by PD's clock.
     public var physical: UInt64 { self.rawValue >> 18 }
 

@@ -259,7 +259,8 @@ extension Snapshot {
             .keyIsLocked, "another transaction's lock was in the way until the deadline",
             transaction: TransactionFailure(startTimestamp: reading.timestamp, key: locks.first.map { Key($0.key) }))
         try await self.context.wait(
-            .txnLockFast, atMost: resolution.wait == .zero ? nil : resolution.wait, &reading.backoff,
+            .txnLockFast(base: self.context.configuration.readLockWait),
+            atMost: resolution.wait == .zero ? nil : resolution.wait, &reading.backoff,
             deadline: deadline, recorder: recorder, failure: failure)
     }
 }

@@ -4,10 +4,17 @@
 import TiKVPD
 
 extension BackoffKind {
-    /// Another transaction's lock is in the way of a write.
-    static let txnLock = BackoffKind("txnLock", base: .milliseconds(100), cap: .seconds(3), jitter: .equal)
+    /// Another transaction's lock is in the way of a commit. Shorter than in other clients (100 ms to 3 s): who waits holds
+    /// locks itself, so that all wait for the longest wait of any.
+    static let writeLock = BackoffKind("txnLock", base: .milliseconds(10), cap: .milliseconds(500), jitter: .equal)
     /// Another transaction's lock is in the way of a read.
-    static let txnLockFast = BackoffKind("txnLockFast", base: .milliseconds(10), cap: .seconds(3), jitter: .equal)
+    static let txnLockFast = Self.txnLockFast()
+
+    /// The same with another first wait.
+    static func txnLockFast(base: Duration = .milliseconds(10)) -> BackoffKind {
+        BackoffKind("txnLockFast", base: max(.microseconds(100), base), cap: .seconds(3), jitter: .equal)
+    }
+
     /// A transaction's primary is not locked yet, or no more.
     static let txnNotFound = BackoffKind(
         "txnNotFound", base: .milliseconds(2), cap: .milliseconds(500), jitter: .none)

@@ -1,8 +1,6 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
-
 /// What a commit took. See ``Transaction/commitDetails``.
 public struct CommitDetails: Sendable, Hashable {
     /// What was waited for PD's clock, where the commit had to come after a timestamp.
@@ -51,6 +49,8 @@ public struct CommitDetails: Sendable, Hashable {
     public var timestampTime = Duration.zero
     /// The time for the commit of the primary.
     public var commitTime = Duration.zero
+    /// The longest that one request to commit the primary took, with all its tries.
+    public var slowestCommit = Duration.zero
     /// How often the commit of the primary was sent with another timestamp, since readers had pushed it.
     public var commitRetries = 0
     /// What was waited for PD's clock; nil where nothing was.
@@ -71,18 +71,24 @@ public struct CommitDetails: Sendable, Hashable {
         self.slowestPrewrite = max(self.slowestPrewrite, other.slowestPrewrite)
         self.timestampTime += other.timestampTime
         self.commitTime += other.commitTime
+        self.slowestCommit = max(self.slowestCommit, other.slowestCommit)
         self.commitRetries += other.commitRetries
         if let wait = other.wait, wait.time > (self.wait?.time ?? .zero) { self.wait = wait }
     }
 }
 
-/// Gathers the details of one commit from its parts, which go side by side.
-final class CommitRecorder: Sendable {
-    private let details = Mutex(CommitDetails())
+extension CommitDetails {
+    /// From so many keys, or bytes of keys and values, on a commit is told in the log.
+    static let loggedKeyCount = 10_000
+    static let loggedSize = 4 << 20
+    /// So is one of which a request took so long.
+    static let loggedTime = Duration.seconds(60)
 
-    var value: CommitDetails { self.details.withLock { $0 } }
-
-    func record(_ change: (inout CommitDetails) -> Void) {
-        self.details.withLock { change(&$0) }
+    /// Whether a log should tell of the commit.
+    var isNotable: Bool {
+        self.keyCount > Self.loggedKeyCount || self.size > Self.loggedSize || self.isSlow
     }
+
+    /// Whether one of its requests took unusually long.
+    var isSlow: Bool { max(self.slowestPrewrite, self.slowestCommit) >= Self.loggedTime }
 }

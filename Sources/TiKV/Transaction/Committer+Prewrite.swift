@@ -90,6 +90,7 @@ extension Committer {
         let sender = self.context.sender
         let isPrimary = batch.mutations.place(of: self.plan.primary) != nil
         if !isPrimary { try await Failpoint.prewriteSecondary.hit() }
+        var waits = LockWaitBackoff()
         while true {
             try self.interruption.check(start: self.start)
             var request = self.request(batch)
@@ -141,7 +142,10 @@ extension Committer {
                 locks, for: .write(start: self.start), deadline: call.deadline)
             guard let wait = resolution.wait else { continue }
             call.record(.keyIsLocked, "another transaction's lock is in the way")
-            try await sender.wait(.txnLock, hint: wait > .zero && wait < .milliseconds(100) ? wait : nil, &call)
+            waits.met(locks.map(\.start))
+            try await self.context.wait(
+                .writeLock, atMost: wait > .zero ? wait : nil, &waits.backoff, deadline: call.deadline,
+                recorder: call.recorder, failure: call.expired())
         }
     }
 

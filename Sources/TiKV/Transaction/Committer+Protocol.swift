@@ -40,7 +40,7 @@ extension Committer {
 
     /// Whether something is looked at when all keys are locked, and may keep the transaction from being committed.
     private var isDecidedLate: Bool {
-        self.check != nil || self.options.assertionLevel.level != .off && self.plan.refuted != nil
+        self.hooks.decideLate || self.options.assertionLevel.level != .off && self.plan.refuted != nil
     }
 
     /// What PD's clock is at, by the machine's clock, when so much time has passed since the transaction began.

@@ -34,8 +34,8 @@ struct Committer: Sendable {
     let recorder: CommitRecorder
     /// By which protocol it commits, and how far that has come.
     let progress = CommitProgress()
-    /// Has the last word before the primary is committed, with the timestamp.
-    var check: (@Sendable (Timestamp) async throws -> Void)?
+    /// What the application does beside it.
+    var hooks = CommitHooks()
     /// The limits of asynchronous commits.
     var asyncCommit: ClientConfiguration.AsyncCommit
     /// Where timestamps come from, in place of PD.
@@ -89,7 +89,9 @@ struct Committer: Sendable {
             try await self.chooseProtocol(deadline: deadline)
             try await Failpoint.beforePrewrite.hit()
             mayHaveLocks = true
+            async let refusal = self.prepare()
             try await self.prewrite(deadline: deadline)
+            if let refusal = await refusal { throw refusal }
             if let decided = try await self.decided(&state, deadline: deadline) {
                 committed = decided
                 return decided
@@ -147,15 +149,24 @@ struct Committer: Sendable {
                 .commitRefused, "failpoint failCheckSchemaValid",
                 transaction: TransactionFailure(startTimestamp: self.start))
         }
-        guard let check = self.check else { return }
+        guard let check = self.hooks.check else { return }
         do {
             try await check(Timestamp(rawValue: timestamp))
-        } catch let error as TiKVError {
-            throw error
         } catch {
-            throw TiKVError(
-                .commitRefused, "a check before the commit has failed", cause: error,
-                transaction: TransactionFailure(startTimestamp: self.start))
+            throw CommitHooks.refusal(error, start: self.start)
+        }
+    }
+
+    /// Has the application do what it must have done before the decision.
+    ///
+    /// - Returns: why it refuses.
+    private func prepare() async -> TiKVError? {
+        guard let prepare = self.hooks.prepare else { return nil }
+        do {
+            try await prepare(Key(self.plan.primary))
+            return nil
+        } catch {
+            return CommitHooks.refusal(error, start: self.start)
         }
     }
 
@@ -217,6 +228,11 @@ struct Committer: Sendable {
                 let region = try await sender.locate(self.plan.primary, &call)
                 let batch = self.plan.primaryBatch(start: region.startKey, end: region.endKey, bytes: self.sizeLimit)
                 var request = self.commitRequest(batch.keys, at: timestamp)
+                let began = self.clock.now
+                defer {
+                    let time = began.duration(to: self.clock.now)
+                    self.recorder.record { $0.slowestCommit = max($0.slowestCommit, time) }
+                }
                 if let response = try await sender.deliver(TikvpbTikvRPC.kvCommit, &request, to: region, &call) {
                     return (response, batch)
                 }

@@ -17,7 +17,15 @@ final class LatchTable: Sendable {
         var early: [LocalLatches.ID: LocalLatches.Grant] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    /// - Parameter capacity: how many keys are remembered before old ones are dropped.
+    init(capacity: Int = 50_000) {
+        self.state = Mutex(State(latches: LocalLatches(threshold: max(1, capacity))))
+    }
+
+    /// How many keys are remembered.
+    var keyCount: Int { self.state.withLock { $0.latches.count } }
 
     /// Waits until a transaction holds its keys.
     ///
@@ -46,10 +54,12 @@ final class LatchTable: Sendable {
         case .held:
             return Hold(id: id)
         case .stale, .waiting:
+            let key = self.state.withLock { $0.latches.nextKey(of: id) }
             self.release(Hold(id: id), committed: nil)
             throw TiKVError(
                 .writeConflict, "another transaction of this client has committed one of the keys",
-                transaction: TransactionFailure(startTimestamp: start, conflict: .init(reason: .latch)))
+                transaction: TransactionFailure(
+                    startTimestamp: start, conflict: .init(reason: .latch, key: key.map { Key($0) })))
         case nil:
             self.release(Hold(id: id), committed: nil)
             throw TiKVError(.cancelled, "the task was cancelled")

@@ -52,6 +52,12 @@ struct LocalLatches: Sendable {
     /// How many keys are remembered.
     var count: Int { self.latches.count }
 
+    /// The key that a claim has got no further than.
+    func nextKey(of id: ID) -> [UInt8]? {
+        guard let claim = self.claims[id], claim.held < claim.keys.count else { return nil }
+        return claim.keys[claim.held]
+    }
+
     /// Claims keys for a transaction.
     mutating func acquire(_ keys: some Sequence<[UInt8]>, start: UInt64) -> (id: ID, grant: Grant) {
         if self.latches.count >= self.nextCollection { self.collect(at: start) }

@@ -31,7 +31,7 @@ final class LockKeeper: Sendable {
         self.primary = primary
         self.began = began
         self.options = options
-        self.heartbeat = Mutex(Heartbeat(lifetime: keepers.lifetime))
+        self.heartbeat = Mutex(Heartbeat(lifetime: keepers.lifetime, longest: keepers.longestLife))
     }
 
     func stop() { self.keepers.remove(self) }
@@ -78,11 +78,14 @@ final class LockKeepers: Sendable {
     private let core: ClientCore
     /// How long locks live after a sign of life.
     let lifetime: Duration
+    /// How long a transaction is kept alive at most.
+    let longestLife: Duration
     private let state = Mutex(State())
 
     init(core: ClientCore) {
         self.core = core
         self.lifetime = core.configuration.transaction.lockTimeToLive
+        self.longestLife = core.configuration.transaction.maximumLifetime
     }
 
     /// How many transactions are kept alive.

@@ -32,11 +32,17 @@ public struct LockOptions: Sendable, Hashable {
     /// ``TiKVError/Code/writeConflict`` instead, or says so in ``LockedKey/conflict`` in fair locking.
     public var forUpdateTimestamp: Timestamp?
 
+    /// By what stores sum up what this call costs, and by which a deadlock names it; nil, the default, for
+    /// ``TransactionOptions/resourceGroupTag``.
+    public var resourceGroupTag: [UInt8]?
+
     /// Options; what is not named has its default.
     public init(
         waitTimeout: Duration? = nil, returnsValues: Bool = false, checksExistence: Bool = false,
-        onlyIfExists: Bool = false, mode: Mode = .exclusive, forUpdateTimestamp: Timestamp? = nil
+        onlyIfExists: Bool = false, mode: Mode = .exclusive, forUpdateTimestamp: Timestamp? = nil,
+        resourceGroupTag: [UInt8]? = nil
     ) {
+        self.resourceGroupTag = resourceGroupTag
         self.waitTimeout = waitTimeout
         self.returnsValues = returnsValues
         self.checksExistence = checksExistence

@@ -46,23 +46,28 @@ struct Heartbeat: Sendable {
         case stop
     }
 
-    /// The longest that a transaction is kept alive.
+    /// The longest that a transaction is kept alive by default.
     static let longest = Duration.seconds(3_600)
     /// So many failures in a row end it.
     static let allowedFailures = 10
 
     /// How long after one sign of life the next one follows.
     let interval: Duration
+    /// How long a transaction is kept alive.
+    let longest: Duration
     private var failures = 0
 
     /// - Parameter lifetime: how long the lock lives after a sign of life.
-    init(lifetime: Duration = .milliseconds(Int64(LockTimeToLive.managed))) {
+    init(
+        lifetime: Duration = .milliseconds(Int64(LockTimeToLive.managed)), longest: Duration = Heartbeat.longest
+    ) {
         self.interval = lifetime / 2
+        self.longest = longest
     }
 
     /// What to do next.
     mutating func next(age: Duration) -> Step {
-        if age >= Self.longest || self.failures >= Self.allowedFailures { return .stop }
+        if age >= self.longest || self.failures >= Self.allowedFailures { return .stop }
         return .beat(after: self.interval)
     }
 

@@ -35,7 +35,7 @@ struct PessimisticLocker: Sendable {
     let context: TransactionContext
     let start: UInt64
     let primary: [UInt8]
-    let options: TransactionOptions
+    var options: TransactionOptions
     let began: ContinuousClock.Instant
     let interruption: Interruption
     /// Whether the transaction holds no lock yet and asks for one only, so that it can't be part of a circle.
@@ -45,6 +45,8 @@ struct PessimisticLocker: Sendable {
     var isShared = false
     var returnsValues = false
     var onlyIfExists = false
+    /// Is told what it takes.
+    var recorder = LockRecorder()
     /// How long to wait for others; nil for as long as the call has time.
     var waitTimeout: Duration?
     /// When it began to wait.
@@ -75,16 +77,29 @@ struct PessimisticLocker: Sendable {
         let sender = self.context.sender
         let limit = self.context.configuration.batchSizeLimit
         var found: [Found] = []
+        var isFirstSplit = true
         try await sender.scatter(
             targets, timeout: deadline.remaining(at: self.context.clock.now), isWrite: false,
             concurrency: self.context.configuration.maximumConcurrency, options: self.options.request,
             split: { targets, call async throws(TiKVError) in
-                try await sender.group(
+                let pieces = try await sender.group(
                     targets, by: { $0.key }, chunks: { RawBatch.chunks($0, bytes: limit, size: { $0.key.count }) },
                     &call)
+                if isFirstSplit { self.recorder.record { $0.regionCount += Set(pieces.map(\.region.id)).count } }
+                isFirstSplit = false
+                return pieces
             },
             deliver: { targets, region, call async throws(TiKVError) -> [Found]? in
-                try await self.lock(targets, forUpdate: forUpdate, region, &call)
+                let began = self.context.clock.now
+                defer {
+                    let request = LockDetails.Request(
+                        regionID: region.id, time: began.duration(to: self.context.clock.now))
+                    self.recorder.record {
+                        $0.requestTime += request.time
+                        $0.note(request)
+                    }
+                }
+                return try await self.lock(targets, forUpdate: forUpdate, region, &call)
             },
             collect: { found += $0 })
         return found
@@ -98,6 +113,7 @@ struct PessimisticLocker: Sendable {
             try self.interruption.check(start: self.start)
             var request = self.request(targets, forUpdate: forUpdate)
             request.waitTimeout = self.storeWait(call)
+            self.recorder.record { $0.requestCount += 1 }
             guard
                 let response = try await sender.deliver(
                     TikvpbTikvRPC.kvPessimisticLock, &request, to: region, &call)
@@ -131,9 +147,15 @@ struct PessimisticLocker: Sendable {
 
     /// Removes locks that nobody has any more; throws where others' locks must not be waited for any longer.
     private func wait(for locks: [Lock], _ call: inout RegionCall) async throws(TiKVError) {
+        self.recorder.record { $0.waitCount += 1 }
         let doubtful = locks.filter { !$0.isFresh }
         var rest: Duration? = doubtful.count < locks.count ? .zero : nil
         if !doubtful.isEmpty {
+            let began = self.context.clock.now
+            defer {
+                let time = began.duration(to: self.context.clock.now)
+                self.recorder.record { $0.resolveTime += time }
+            }
             let resolution = try await self.context.resolver.resolve(
                 doubtful, for: .write(start: self.start), deadline: call.deadline)
             rest = resolution.wait ?? rest

@@ -154,6 +154,11 @@ extension Transaction {
         _ result: inout [Key: LockedKey]
     ) async throws(TiKVError) {
         let clock = self.context.clock
+        let began = clock.now
+        defer {
+            let time = began.duration(to: clock.now)
+            self.lockRecorder.record { $0.time += time }
+        }
         let given = options.forUpdateTimestamp?.rawValue
         var timestamp: UInt64
         if let given {
@@ -168,6 +173,12 @@ extension Transaction {
             lifetime: self.context.keepers.lifetime)
         if call.stopsHeartbeat { self.stopKeeper() }
         for (key, entry) in call.known { result[Key(key)] = LockedKey(entry, options) }
+        self.lockRecorder.record { details in
+            if !call.keys.isEmpty { details.callCount += 1 }
+            details.keyCount += call.keys.count
+            if call.isFair { details.fairCount += call.keys.count }
+            details.knownCount += call.known.count
+        }
         guard !call.keys.isEmpty else { return }
         // What earlier calls have locked is not taken back with this one.
         let held = Set(call.keys.filter { self.buffer.flags(of: $0)?.contains(.locked) ?? false })
@@ -175,13 +186,16 @@ extension Transaction {
         let targets = wanted.filter { sent.contains($0.key) }
 
         var locker = self.locker(primary: call.primary)
+        locker.recorder = self.lockRecorder
         locker.isForced = call.isForced
         locker.isFirst = !hasLocks && targets.count == 1
         locker.isShared = options.mode.isShared
         locker.returnsValues = options.returnsValues
         locker.onlyIfExists = options.onlyIfExists
         locker.waitTimeout = options.waitTimeout ?? self.options.lockWaitTimeout
+        if let tag = options.resourceGroupTag { locker.options.resourceGroupTag = tag }
 
+        var retries = 0
         while true {
             do throws(TiKVError) {
                 let found = try await self.send(targets, call, locker, timestamp, deadline)
@@ -189,6 +203,7 @@ extension Transaction {
                 return
             } catch {
                 if given == nil, error.code == .writeConflict, self.phase == .active,
+                    retries < self.context.configuration.maximumLockRetries ?? .max,
                     error.transaction?.conflict?.reason == .pessimisticRetry
                 {
                     do throws(TiKVError) {
@@ -197,6 +212,8 @@ extension Transaction {
                         guard !deadline.hasPassed(at: clock.now) else { throw error }
                         timestamp = try await self.context.timestamp(deadline: deadline)
                         self.book.advance(to: timestamp)
+                        retries += 1
+                        self.lockRecorder.record { $0.retryCount += 1 }
                         continue
                     } catch {
                         await self.giveUp(call, error, held: held, locker, isAtOnce: false)
@@ -248,6 +265,7 @@ extension Transaction {
             let entry = LockBook.Entry(
                 exists: one.exists, value: one.value, hasValue: options.returnsValues || one.conflict != 0,
                 conflict: one.conflict, forUpdate: max(timestamp, one.conflict))
+            if one.conflict != 0 { self.lockRecorder.record { $0.conflictCount += 1 } }
             let isSkipped = options.onlyIfExists && !one.exists
             if !isSkipped { entries[one.key] = entry }
             var key = LockedKey(entry, options)

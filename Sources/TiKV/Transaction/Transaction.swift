@@ -44,8 +44,9 @@ public actor Transaction {
     /// Where commit timestamps come from, in place of PD.
     var commitTimestamps: (@Sendable () async throws(TiKVError) -> UInt64)?
     private var isUnnecessary: (@Sendable (Key, Value) -> Bool)?
-    private var commitCheck: (@Sendable (Timestamp) async throws -> Void)?
+    private var hooks = CommitHooks()
     private var recorder: CommitRecorder?
+    nonisolated let lockRecorder = LockRecorder()
 
     init(_ context: TransactionContext, start: UInt64, options: TransactionOptions) {
         self.context = context
@@ -110,6 +111,44 @@ public actor Transaction {
             values[Key(key)] = Value(value)
         }
         return values
+    }
+
+    /// The value of a key, and when it was written.
+    ///
+    /// - Parameters:
+    ///   - key: not empty.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: nil where the key has no value. What the transaction has written itself is not committed yet: its
+    ///   timestamp is ``Timestamp/uncommitted``.
+    /// - Throws: ``TiKVError``, as ``Snapshot/version(of:timeout:)`` does.
+    public func version(of key: Key, timeout: Duration? = nil) async throws(TiKVError) -> Snapshot.Version? {
+        try await self.versions(of: CollectionOfOne(key), timeout: timeout)[key]
+    }
+
+    /// The values of keys, and when they were written. See ``version(of:timeout:)``.
+    ///
+    /// - Parameters:
+    ///   - keys: none of them empty; one named twice is read once.
+    ///   - timeout: the time for all of the call; ``ClientConfiguration/requestTimeout`` by default.
+    /// - Returns: the keys that have a value, with their values.
+    /// - Throws: ``TiKVError``, as ``Snapshot/versions(of:timeout:)`` does.
+    public func versions(
+        of keys: some Sequence<Key> & Sendable, timeout: Duration? = nil
+    ) async throws(TiKVError) -> [Key: Snapshot.Version] {
+        var versions: [Key: Snapshot.Version] = [:]
+        var rest: [Key] = []
+        for key in keys {
+            try self.check(key)
+            switch self.buffer.value(of: key.bytes) {
+            case .put(let value):
+                versions[key] = Snapshot.Version(value: Value(value), commitTimestamp: .uncommitted)
+            case .delete: break
+            case nil: rest.append(key)
+            }
+        }
+        guard !rest.isEmpty else { return versions }
+        versions.merge(try await self.snapshot.versions(of: rest, timeout: timeout)) { own, _ in own }
+        return versions
     }
 
     /// The pairs of a range, in order, with what the transaction has written.
@@ -286,8 +325,26 @@ public actor Transaction {
         {
             self.keep(plan.primary)
         }
-        return try await committer.commit(timeout: timeout ?? self.context.configuration.commitTimeout)
-            .map { Timestamp(rawValue: $0) }
+        let result: Result<Timestamp?, TiKVError>
+        do throws(TiKVError) {
+            let limit = timeout ?? self.context.configuration.commitTimeout
+            result = .success(try await committer.commit(timeout: limit).map { Timestamp(rawValue: $0) })
+        } catch {
+            result = .failure(error)
+        }
+        await self.report(result, committer.recorder.value)
+        return try result.get()
+    }
+
+    /// Tells log and application how a commit has ended.
+    private func report(_ result: Result<Timestamp?, TiKVError>, _ details: CommitDetails) async {
+        var report = CommitReport(startTimestamp: self.startTimestamp, details: details, scope: self.options.scope)
+        switch result {
+        case .success(let timestamp): report.commitTimestamp = timestamp
+        case .failure(let error): report.error = error
+        }
+        if details.isNotable { self.context.logger.log(report, session: self.options.sessionID) }
+        await self.hooks.after?(report)
     }
 
     /// Takes no more writes, and says what is to be committed of them.
@@ -323,13 +380,24 @@ public actor Transaction {
         var committer = Committer(
             context: self.context, start: self.startTimestamp.rawValue, plan: plan, options: self.options,
             began: self.began, forUpdate: self.book.forUpdate, interruption: self.interruption)
-        committer.check = self.commitCheck
+        committer.hooks = self.hooks
         committer.timestamps = self.commitTimestamps
         return committer
     }
 
     /// What the commit took; nil before it was tried, and where there was nothing to commit.
     public var commitDetails: CommitDetails? { self.recorder?.value }
+
+    /// Whether its signs of life have ended before it did: it is older than ``ClientConfiguration/Transaction/maximumLifetime``,
+    /// its primary's lock is gone, or stores could not be reached for long. Others may take its locks away then, and a
+    /// commit will probably fail.
+    public var mayHaveLostLocks: Bool {
+        guard let keeper = self.keeper, self.phase != .ended else { return false }
+        return !keeper.isRunning
+    }
+
+    /// What taking pessimistic locks took so far.
+    public nonisolated var lockDetails: LockDetails { self.lockRecorder.value }
 
     /// Gives the transaction up. Nothing of it takes effect, and its locks are taken back.
     ///
@@ -372,8 +440,31 @@ public actor Transaction {
     /// Has `check` look at the commit timestamp when all keys are locked and nothing is decided yet. Where it throws, the
     /// commit fails: with its error if that is a ``TiKVError``, else with ``TiKVError/Code/commitRefused``.
     public func checkBeforeCommit(_ check: @escaping @Sendable (Timestamp) async throws -> Void) {
-        self.commitCheck = check
+        self.hooks.check = check
     }
+
+    /// Has `prepare` do something that must be done before the commit is decided, such as writing it to a log of changes.
+    /// It runs while keys are being locked and is told the key that decides (empty where none does); the decision waits for it. Where it throws, the commit fails:
+    /// with its error if that is a ``TiKVError``, else with ``TiKVError/Code/commitRefused``. Such a transaction is
+    /// always committed in two phases.
+    public func prepareCommit(_ prepare: @escaping @Sendable (Key) async throws -> Void) {
+        self.hooks.prepare = prepare
+    }
+
+    /// Has `report` told how the commit has ended, before ``commit(timeout:)`` returns: with success, with a failure, or with
+    /// nobody knowing. It is not told of commits of nothing, nor of transactions that are rolled back without one.
+    public func afterCommit(_ report: @escaping @Sendable (CommitReport) async -> Void) {
+        self.hooks.after = report
+    }
+
+    /// Has `observe` told how much memory is held for what was written, in bytes, each time that this has changed, from the
+    /// next write on.
+    public func observeMemory(_ observe: @escaping @Sendable (Int) -> Void) {
+        self.buffer.onFootprint = observe
+    }
+
+    /// The memory that is held for what was written, in bytes, but for the index of keys, which takes some 10 bytes a key.
+    public var memoryFootprint: Int { self.buffer.memoryFootprint }
 
     /// What is remembered of a key beside its value; nil where nothing is.
     func flags(of key: Key) -> KeyFlags? { self.buffer.flags(of: key.bytes) }

@@ -112,7 +112,8 @@ public final class TransactionClient: Sendable {
     /// beginning and with a new timestamp, where another transaction was in the way.
     ///
     /// `body` may so run several times: what it does beside the transaction should stand that. It is run again only where
-    /// nothing can have been committed (``TiKVError/isRetryable``), after a short wait that grows each time.
+    /// nothing can have been committed (``TiKVError/isRetryable``), after a short wait that grows each time. Transactions of
+    /// this client that have conflicted over the same key run again one after the other.
     ///
     /// - Parameters:
     ///   - options: how the transaction behaves. One that begins at a given timestamp is run once.
@@ -129,6 +130,8 @@ public final class TransactionClient: Sendable {
         let deadline = timeout.map { self.context.deadline($0) }
         var backoff = Backoff()
         var attempt = 0
+        var turn: RetryTurns.Turn?
+        defer { if let turn { self.context.retries.leave(turn) } }
         while true {
             attempt += 1
             let transaction = try await self.begin(options, timeout: self.remaining(deadline))
@@ -144,6 +147,13 @@ public final class TransactionClient: Sendable {
                     attempt < max(1, self.context.configuration.maximumAttempts), !Task.isCancelled
                 else { throw error }
                 failure = error
+            }
+            // Of those that have conflicted here one runs at a time, and need not wait for anything but its turn.
+            if let key = failure.transaction?.conflict?.key, !key.isEmpty, turn?.key != key {
+                if let last = turn.take() { self.context.retries.leave(last) }
+                let entered = await self.context.retries.enter(key, deadline: deadline)
+                turn = entered?.turn
+                if entered?.hasWaited == true { continue }
             }
             try await self.context.wait(
                 .transactionRetry, &backoff, deadline: deadline ?? self.context.deadline(.seconds(60)),

@@ -14,6 +14,8 @@ final class TransactionContext: Sendable {
     let safePoints: SafePointWatch
     /// Nil where transactions of this client do not wait for each other before they commit.
     let latches: LatchTable?
+    /// Who may run again after a conflict.
+    let retries: RetryTurns
     /// Those that keep locks alive.
     let keepers: LockKeepers
     /// How many transactions were committed.
@@ -23,6 +25,7 @@ final class TransactionContext: Sendable {
     init(core: ClientCore, resolver: LockResolver? = nil) {
         self.core = core
         self.resolver = resolver ?? LockResolver(core: core)
+        self.retries = RetryTurns(clock: core.sender.clock)
         self.keepers = LockKeepers(core: core)
         let loader = SafePointLoader(store: core.pd)
         let (pd, codecs) = (core.pd, core.sender.codecs)
@@ -41,7 +44,8 @@ final class TransactionContext: Sendable {
                 throw TiKVError(error)
             }
         }
-        self.latches = core.configuration.transaction.usesLocalLatches ? LatchTable() : nil
+        let settings = core.configuration.transaction
+        self.latches = settings.usesLocalLatches ? LatchTable(capacity: settings.latchCapacity) : nil
     }
 
     var configuration: ClientConfiguration.Transaction { self.core.configuration.transaction }

@@ -121,6 +121,9 @@ public struct TransactionOptions: Sendable, Hashable {
     /// that stores make up hold for the whole cluster. Nothing else comes of it: PD of today gives all timestamps itself.
     public var scope: Scope
 
+    /// Names the session of the application that it belongs to, for logs; default 0, which names none.
+    public var sessionID: UInt64 = 0
+
     /// Whether a commit that meets another transaction's lock finds out what became of that, and waits for its end where it
     /// goes on; default true. Where not, it fails at once with ``TiKVError/Code/keyIsLocked``. Waits of pessimistic
     /// locks are another thing: ``lockWaitTimeout``.

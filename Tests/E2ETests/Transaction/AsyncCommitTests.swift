@@ -87,6 +87,31 @@ struct AsyncCommitTests {
         }
     }
 
+    /// So it is, however often a key was written and in how many requests the keys go.
+    @Test
+    func eachOtherKeyIsNamedOnce() async throws {
+        let configuration = ClientConfiguration.transactions { $0.batchSizeLimit = 256 }
+        try await TransactionSpace.withControl(splits: ["k40"], configuration: configuration) { space, cluster in
+            let gate = EmbeddedCluster.Gate()
+            cluster.inject(.hold(gate), into: .init(rpc: "KvCommit"), times: nil)
+            let names = (10..<80).map { "k\($0)" }
+            let twice = ["k10", "k11", "k39", "k40", "k41", "k60", "k79"]
+            let transaction = try await space.begin(
+                FastCommit.async.options(), (names + twice).map { ($0, Value($0)) })
+            let requests = cluster.requestCount("KvPrewrite")
+            #expect(try await transaction.commit() != nil)
+            #expect(await transaction.commitDetails?.kind == .async)
+            #expect(cluster.requestCount("KvPrewrite") - requests > 2)
+            let locks = names.map { cluster.lock(of: space.key($0)) }
+            #expect(locks.allSatisfy { $0?.primary == space.key("k10").bytes && $0?.usesAsyncCommit == true })
+            let secondaries = locks.first??.secondaries ?? []
+            #expect(secondaries.count == 69)
+            #expect(Set(secondaries) == Set(names.dropFirst().map { space.key($0).bytes }))
+            #expect(locks.dropFirst().allSatisfy { $0?.secondaries.isEmpty == true })
+            gate.open()
+        }
+    }
+
     // MARK: - Which timestamp
 
     @Test(arguments: FastCommit.allCases, [false, true])
@@ -189,6 +214,24 @@ struct AsyncCommitTests {
                 #expect(try await transaction.commit() != nil)
                 #expect(await transaction.commitDetails?.kind == kind)
             }
+        }
+    }
+
+    /// Others hold the same lock, so that neither its time nor what became of it can be looked up for one of them.
+    @Test(arguments: FastCommit.allCases)
+    func transactionsWithSharedLocksAreCommittedInTwoPhases(fast: FastCommit) async throws {
+        try await TransactionSpace.withControl { space, cluster in
+            let transaction = try await space.client.begin(fast.options(.pessimistic))
+            let first = await failure { try await transaction.lock([space.key("a")], options: .init(mode: .shared)) }
+            #expect(first?.code == .invalidArgument)
+            try await transaction.put(space.key("b"), value: "1")
+            _ = try await transaction.lock([space.key("a")], options: .init(mode: .shared))
+            // Though it is the first in order.
+            #expect(try await transaction.plan().primary == space.key("b").bytes)
+            #expect(try await transaction.commit() != nil)
+            #expect(await transaction.commitDetails?.kind == .twoPhase)
+            try await cluster.wait { $0.lockedKeys.isEmpty }
+            #expect(try await space.latest("b") == "1")
         }
     }
 

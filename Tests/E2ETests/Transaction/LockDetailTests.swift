@@ -213,12 +213,34 @@ struct LockDetailTests {
 
     // MARK: - Locks that are not what they were
 
+    /// By which protocol a transaction that has locked fairly is committed.
+    enum Mode: CaseIterable, Sendable {
+        case twoPhase, async, onePhase, asyncWithoutLinearizability
+
+        var options: TransactionOptions {
+            TransactionOptions(
+                kind: .pessimistic, asyncCommit: self != .twoPhase, onePhaseCommit: self == .onePhase,
+                guaranteesLinearizability: self != .asyncWithoutLinearizability)
+        }
+
+        var kind: CommitDetails.Kind {
+            switch self {
+            case .twoPhase: .twoPhase
+            case .onePhase: .onePhase
+            case .async, .asyncWithoutLinearizability: .async
+            }
+        }
+
+        /// One request must be able to carry all keys where they are to be committed in one phase.
+        func splits(_ key: String) -> [String] { self == .onePhase ? [] : [key] }
+    }
+
     /// A lock that was lost and taken again, by a request that came twice, is not the one that was read under.
-    @Test(.enabled(if: TestCluster.hasControl, "looks into stores"))
-    func aLockTakenAgainLaterIsFoundOut() async throws {
-        try await TransactionSpace.withControl(splits: ["k2"]) { space, cluster in
+    @Test(.enabled(if: TestCluster.hasControl, "looks into stores"), arguments: Mode.allCases)
+    func aLockTakenAgainLaterIsFoundOut(mode: Mode) async throws {
+        try await TransactionSpace.withControl(splits: mode.splits("k2")) { space, cluster in
             try await space.write(["k1": "v1", "k2": "v1", "k3": "v1"])
-            let transaction = try await space.client.begin(.pessimistic)
+            let transaction = try await space.client.begin(mode.options)
             try await transaction.startFairLocking()
             for name in ["k1", "k2", "k3"] { try await transaction.lock([space.key(name)]) }
             try await transaction.finishFairLocking()
@@ -236,8 +258,9 @@ struct LockDetailTests {
                 deadline: space.deadline)
             #expect(found.first?.conflict == commit.rawValue)
             #expect(cluster.lock(of: space.key("k1"))?.forUpdateTS == commit.rawValue)
-            let error = await failure { try await committer.prewrite(deadline: space.deadline) }
-            #expect(error != nil)
+            let error = await failure { try await committer.commit(timeout: .seconds(20)) }
+            #expect(error?.code == .transactionRolledBack)
+            #expect(error?.detail.contains("PessimisticLockNotFound") == true)
             #expect(error?.isOutcomeUnknown == false)
             await transaction.rollback()
             #expect(try await space.latest("k1") == "v2")
@@ -246,11 +269,11 @@ struct LockDetailTests {
         }
     }
 
-    @Test
-    func aLockTakenWithAConflictIsCommitted() async throws {
-        try await TransactionSpace.with(splits: ["k3"]) { space in
+    @Test(arguments: Mode.allCases)
+    func aLockTakenWithAConflictIsCommitted(mode: Mode) async throws {
+        try await TransactionSpace.with(splits: mode.splits("k3")) { space in
             try await space.write(["k2": "v0"])
-            let transaction = try await space.client.begin(.pessimistic)
+            let transaction = try await space.client.begin(mode.options)
             let old = LockOptions(forUpdateTimestamp: try await space.client.currentTimestamp())
             let commit = try await space.commit("k2", "v2")
             try await transaction.startFairLocking()
@@ -263,6 +286,7 @@ struct LockDetailTests {
             try await transaction.put(space.key("k2"), value: "v1")
             try await transaction.put(space.key("k3"), value: "v1")
             let timestamp = try #require(try await transaction.commit())
+            #expect(await transaction.commitDetails?.kind == mode.kind)
             let after = space.client.snapshot(at: timestamp)
             #expect(try await after.get(space.key("k2")) == "v1")
             #expect(try await after.get(space.key("k3")) == "v1")
@@ -290,6 +314,76 @@ struct LockDetailTests {
             let own = try await transaction.batchGet(["b", "c", "e"].map { space.key($0) })
             #expect(own == [space.key("b"): "2", space.key("e"): "2"])
             #expect(cluster.requestCount("KvBatchGet") + cluster.requestCount("KvGet") == requests)
+        }
+    }
+
+    /// When a value was committed is told where that is asked for; what the transaction has written is not committed yet.
+    @Test
+    func batchesTellWhenValuesWereCommitted() async throws {
+        try await TransactionSpace.with { space in
+            let commit = try await space.write(["a": "1", "b": "1", "c": "1"])
+            let transaction = try await space.begin([("b", "2")])
+            try await transaction.delete(space.key("c"))
+            let found = try await transaction.versions(of: ["a", "b", "c", "d", "a"].map { space.key($0) })
+            #expect(found.mapValues(\.value) == [space.key("a"): "1", space.key("b"): "2"])
+            #expect(found[space.key("a")]?.commitTimestamp == commit)
+            #expect(found[space.key("b")]?.commitTimestamp == .uncommitted)
+            #expect(try await transaction.version(of: space.key("a"))?.commitTimestamp == commit)
+            #expect(try await transaction.version(of: space.key("c")) == nil)
+        }
+    }
+
+    // MARK: - What locking took
+
+    @Test(.enabled(if: TestCluster.hasControl, "counts requests"))
+    func whatLockingTookIsTold() async throws {
+        try await TransactionSpace.withControl(splits: ["b"]) { space, cluster in
+            try await space.write(["a": "1"])
+            let holder = try await space.client.begin(.pessimistic)
+            try await holder.lock([space.key("a")])
+            let transaction = try await space.client.begin(.pessimistic)
+            #expect(transaction.lockDetails == LockDetails())
+            let requests = cluster.requestCount("KvPessimisticLock")
+            async let locked: Void = transaction.lock([space.key("a"), space.key("c"), space.key("d")])
+            try await cluster.waitForLockWaiters(at: space.key("a").bytes)
+            try await holder.put(space.key("a"), value: "2")
+            try await holder.commit()
+            try await locked
+            try await transaction.lock([space.key("c")])
+            let details = transaction.lockDetails
+            // The second call asks nobody.
+            #expect(details.callCount == 1)
+            #expect(details.keyCount == 3)
+            #expect(details.retryCount >= 1)
+            #expect(details.requestCount == cluster.requestCount("KvPessimisticLock") - requests)
+            #expect(details.requestCount >= 3)
+            #expect(details.regionCount >= 2)
+            let slowest = try #require(details.slowestRequest)
+            #expect(slowest.regionID == cluster.region(of: space.key("a"))?.id)
+            #expect(slowest.time <= details.requestTime)
+            #expect(details.requestTime <= details.time)
+            await transaction.rollback()
+        }
+    }
+
+    @Test
+    func whatFairLockingTookIsTold() async throws {
+        try await TransactionSpace.with { space in
+            let transaction = try await space.client.begin(.pessimistic)
+            let old = LockOptions(forUpdateTimestamp: try await space.client.currentTimestamp())
+            try await space.commit("a", "1")
+            try await transaction.startFairLocking()
+            _ = try await transaction.lock([space.key("a")], options: old)
+            try await transaction.retryFairLocking()
+            try await transaction.lock([space.key("a")])
+            try await transaction.lock([space.key("b")])
+            try await transaction.finishFairLocking()
+            let details = transaction.lockDetails
+            #expect(details.conflictCount == 1)
+            #expect(details.fairCount == 2)
+            #expect(details.knownCount == 1)
+            #expect(details.callCount == 2)
+            await transaction.rollback()
         }
     }
 }

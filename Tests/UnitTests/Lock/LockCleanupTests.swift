@@ -69,7 +69,7 @@ struct LockCleanupTests {
     @Test(arguments: [true, false])
     func eachTransactionsLocksAreRemovedRegionByRegion(isRead: Bool) async throws {
         let witness = Witness()
-        var configuration = ClientConfiguration()
+        var configuration = LockLab.configuration
         configuration.interceptors = [witness]
         configuration.requestSource = RequestSource("cleanup")
         try await LockLab.with(splits: ["m"], configuration: configuration) { lab in

@@ -23,11 +23,18 @@ struct LockLab: Sendable {
     var context: TransactionContext { self.client.context }
     var resolver: LockResolver { self.context.resolver }
 
+    /// Regions are cleaned as a whole from 16 keys on, so that tests need not write more.
+    static var configuration: ClientConfiguration {
+        var configuration = ClientConfiguration()
+        configuration.transaction.regionCleanupKeyCount = 16
+        return configuration
+    }
+
     /// - Parameters:
     ///   - splits: where regions meet.
     ///   - storeCount: how many stores there are; each region has a replica on up to three of them.
     static func with(
-        splits: [String] = [], storeCount: Int = 1, configuration: ClientConfiguration = .init(),
+        splits: [String] = [], storeCount: Int = 1, configuration: ClientConfiguration = Self.configuration,
         _ body: (LockLab) async throws -> Void
     ) async throws {
         let version = EmbeddedCluster.APIVersion.v1

@@ -19,6 +19,7 @@ import Testing
         details.timestampTime = .milliseconds(5)
         details.commitTime = .seconds(1)
         details.commitRetries = 2
+        details.slowestCommit = slowest
         details.wait = wait.map {
             .init(target: Timestamp(rawValue: 9), firstTimestamp: Timestamp(rawValue: 8), retries: 1, time: $0)
         }
@@ -38,6 +39,7 @@ import Testing
         #expect(sum.timestampTime == .milliseconds(10))
         #expect(sum.commitTime == .seconds(2))
         #expect(sum.commitRetries == 4)
+        #expect(sum.slowestCommit == .seconds(2))
         #expect(sum.wait?.time == .seconds(1))
     }
 

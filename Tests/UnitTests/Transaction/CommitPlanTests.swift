@@ -162,6 +162,9 @@ struct CommitPlanTests {
         heartbeat.succeeded()
         for _ in 0..<10 { heartbeat.failed() }
         #expect(heartbeat.next(age: .seconds(1)) == .stop)
+        var short = Heartbeat(longest: .seconds(60))
+        #expect(short.next(age: .seconds(59)) == .beat(after: .seconds(10)))
+        #expect(short.next(age: .seconds(60)) == .stop)
         #expect(Heartbeat.isNeeded(size: 1, isPessimistic: true))
         #expect(!Heartbeat.isNeeded(size: (32 << 20) - 1, isPessimistic: false))
         #expect(Heartbeat.isNeeded(size: 32 << 20, isPessimistic: false))
