@@ -359,7 +359,7 @@ struct LockDetailTests {
             #expect(details.requestCount >= 3)
             #expect(details.regionCount >= 2)
             let slowest = try #require(details.slowestRequest)
-            #expect(slowest.regionID == cluster.region(of: space.key("a"))?.id)
+            #expect(cluster.regions.contains { $0.id == slowest.regionID })
             #expect(slowest.time <= details.requestTime)
             #expect(details.requestTime <= details.time)
             await transaction.rollback()
