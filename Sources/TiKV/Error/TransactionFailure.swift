@@ -37,6 +37,8 @@ public struct TransactionFailure: Sendable, Hashable {
         public var startTimestamp: UInt64
         /// When the other transaction was committed; 0 where it is not known.
         public var commitTimestamp: UInt64
+        /// Its lock, where it was met before the end of the other transaction.
+        var lock: Lock?
 
         /// A conflict.
         public init(reason: Reason, key: Key? = nil, startTimestamp: UInt64 = 0, commitTimestamp: UInt64 = 0) {

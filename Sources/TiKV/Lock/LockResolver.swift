@@ -212,10 +212,30 @@ actor LockResolver {
         }
     }
 
-    private func wait(_ backoff: inout Backoff, deadline: Deadline, _ lock: Lock) async throws(TiKVError) {
+    /// Returns when a lock's transaction has ended, its locks have expired, nobody knows, or the time is over.
+    func waitForEnd(of lock: Lock, deadline: Deadline) async {
+        var backoff = Backoff()
+        do throws(TiKVError) {
+            while true {
+                let (status, now) = try await self.status(
+                    of: lock, .write(start: lock.start), isSyncForced: false, deadline: deadline)
+                guard case .alive(let timeToLive, _, _) = status,
+                    LockVerdict.rest(of: lock.start, timeToLive, now: now) > 0
+                else { return }
+                try await self.wait(&backoff, .holder, deadline: deadline, lock)
+            }
+        } catch {
+            // Whoever goes on finds out what is the matter.
+            return
+        }
+    }
+
+    private func wait(
+        _ backoff: inout Backoff, _ kind: BackoffKind = .txnNotFound, deadline: Deadline, _ lock: Lock
+    ) async throws(TiKVError) {
         let now = self.sender.clock.now
         guard
-            let delay = backoff.next(.txnNotFound, remaining: deadline.remaining(at: now), random: self.sender.random())
+            let delay = backoff.next(kind, remaining: deadline.remaining(at: now), random: self.sender.random())
         else {
             throw TiKVError(
                 .keyIsLocked, "a lock could not be resolved before the deadline: its primary is not there",

@@ -15,6 +15,8 @@ extension BackoffKind {
         BackoffKind("txnLockFast", base: max(.microseconds(100), base), cap: .seconds(3), jitter: .equal)
     }
 
+    /// The transaction with which one has conflicted goes on.
+    static let holder = BackoffKind("holder", base: .milliseconds(4), cap: .milliseconds(100), jitter: .equal)
     /// A transaction's primary is not locked yet, or no more.
     static let txnNotFound = BackoffKind(
         "txnNotFound", base: .milliseconds(2), cap: .milliseconds(500), jitter: .none)

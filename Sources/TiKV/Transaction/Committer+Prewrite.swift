@@ -153,12 +153,12 @@ extension Committer {
     /// one can't; and of two that wait for each other crosswise one must give way.
     private func checkOrder(_ locks: [Lock]) throws(TiKVError) {
         guard !self.options.kind.isPessimistic, let lock = locks.first(where: { $0.start > self.start }) else { return }
+        var conflict = TransactionFailure.Conflict(
+            reason: .optimistic, key: Key(lock.key), startTimestamp: lock.start)
+        conflict.lock = lock
         throw TiKVError(
             .writeConflict, "a transaction that began later has locked one of the keys",
-            transaction: TransactionFailure(
-                startTimestamp: self.start,
-                conflict: TransactionFailure.Conflict(
-                    reason: .optimistic, key: Key(lock.key), startTimestamp: lock.start)))
+            transaction: TransactionFailure(startTimestamp: self.start, conflict: conflict))
     }
 
     func request(_ batch: Batch) -> Kvrpcpb_PrewriteRequest {

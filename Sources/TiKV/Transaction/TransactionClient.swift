@@ -148,17 +148,44 @@ public final class TransactionClient: Sendable {
                 else { throw error }
                 failure = error
             }
-            // Of those that have conflicted here one runs at a time, and need not wait for anything but its turn.
-            if let key = failure.transaction?.conflict?.key, !key.isEmpty, turn?.key != key {
-                if let last = turn.take() { self.context.retries.leave(last) }
-                let entered = await self.context.retries.enter(key, deadline: deadline)
-                turn = entered?.turn
-                if entered?.hasWaited == true { continue }
-            }
+            if await self.wait(after: failure, &turn, deadline: deadline) { continue }
             try await self.context.wait(
                 .transactionRetry, &backoff, deadline: deadline ?? self.context.deadline(.seconds(60)),
                 failure: failure)
         }
+    }
+
+    /// Waits for those with whom a transaction has conflicted.
+    ///
+    /// Of those of this client one runs at a time; and who was met before its end is waited for without locks: whoever begins
+    /// anew while the other goes on waits for it with locks, and so is in the way of all that come, each of which is
+    /// preferred as the younger one.
+    ///
+    /// - Returns: whether that was wait enough.
+    private func wait(
+        after failure: TiKVError, _ turn: inout RetryTurns.Turn?, deadline: Deadline?
+    ) async -> Bool {
+        guard let conflict = failure.transaction?.conflict else { return false }
+        let turns = self.context.retries
+        var isEnough = false
+        if let key = conflict.key, !key.isEmpty {
+            if turn?.key == key {
+                // Those behind wait for this one.
+                isEnough = turns.waiterCount(key) > 0
+            } else {
+                if let last = turn.take() { turns.leave(last) }
+                let entered = await turns.enter(key, deadline: deadline)
+                turn = entered?.turn
+                isEnough = entered?.hasWaited ?? false
+            }
+        }
+        if let lock = conflict.lock {
+            var end = Deadline(after: RetryTurns.patience, from: self.context.clock.now)
+            if let deadline, deadline.instant < end.instant { end = deadline }
+            await self.context.resolver.waitForEnd(of: lock, deadline: end)
+            isEnough = true
+        }
+        return isEnough
     }
 
     private func remaining(_ deadline: Deadline?) -> Duration? {

@@ -178,6 +178,38 @@ struct TransactionSettingTests {
         }
     }
 
+    /// One that gave way to another does not begin anew before that one has ended: it would be in the way of all.
+    @Test
+    func whoGaveWayWaitsForTheOther() async throws {
+        try await TransactionSpace.withControl { space, cluster in
+            let key = space.key("a")
+            let younger = Shared<Transaction?>(nil)
+            let runs = Shared(0)
+            async let done: Void = space.client.withTransaction { transaction in
+                let run = runs.withLock { runs in
+                    runs += 1
+                    return runs
+                }
+                if run == 1 {
+                    // One that has begun later locks the key first.
+                    let other = try await space.begin([("a", "other")])
+                    try await space.prewrite(other)
+                    younger.withLock { $0 = other }
+                }
+                try await transaction.put(key, value: "mine")
+            }
+            // It asks what becomes of the other.
+            try await cluster.wait { $0.requestCount("KvCheckTxnStatus") >= 3 }
+            #expect(runs.withLock { $0 } == 1)
+            let other = try #require(younger.withLock { $0 })
+            let committer = try await space.committer(other)
+            _ = try await space.commitPrimary(committer)
+            try await done
+            #expect(runs.withLock { $0 } == 2)
+            #expect(try await space.latest("a") == "mine")
+        }
+    }
+
     @Test(arguments: [false, true])
     func aHotKeyIsCountedRight(usesLatches: Bool) async throws {
         let configuration = ClientConfiguration.transactions {

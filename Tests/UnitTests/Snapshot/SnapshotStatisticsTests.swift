@@ -36,7 +36,8 @@ struct SnapshotStatisticsTests {
             let start = try await lab.timestamp()
             // Readers can't push it, so that they wait until it expires.
             lab.cluster.putLock(
-                .init(startTS: start, primary: Array("k".utf8), ttl: 2_000, value: Array("1".utf8)), on: Array("k".utf8))
+                .init(startTS: start, primary: Array("k".utf8), ttl: 2_000, value: Array("1".utf8)), on: Array("k".utf8)
+            )
             let recorder = RequestRecorder()
             let snapshot = try await lab.snapshot()
             let found = try await withRequestStatistics(recorder) { try await snapshot.get("k") }

@@ -20,6 +20,8 @@ struct ReleasedLock: Hashable, Sendable {
 struct MVCCTxn: Sendable {
     var startTS: UInt64
     private(set) var changes: [MVCCStore.Change] = []
+    /// By encoded key, where among the changes the last one of its lock is.
+    private var lockChanges: [[UInt8]: Int] = [:]
     private(set) var released: [ReleasedLock] = []
     /// Locks on keys that had none.
     private(set) var acquired: [LockDescription] = []
@@ -36,13 +38,18 @@ struct MVCCTxn: Sendable {
 
     mutating func putLock(_ key: TxnKey, _ lock: KeyLock, isNew: Bool) {
         if isNew { self.acquired.append(LockDescription(key, lock)) }
+        self.change(key, lock)
+    }
+
+    private mutating func change(_ key: TxnKey, _ lock: KeyLock?) {
+        self.lockChanges[key.encoded] = self.changes.count
         self.changes.append(.lock(key, lock))
     }
 
     /// - Parameter commitTS: 0 where the lock goes by a rollback.
     mutating func unlock(_ key: TxnKey, commitTS: UInt64) {
         self.released.append(ReleasedLock(key: key, startTS: self.startTS, commitTS: commitTS))
-        self.changes.append(.lock(key, nil))
+        self.change(key, nil)
     }
 
     /// Takes this transaction's share out of a shared lock, of which the rest stays.
@@ -81,10 +88,10 @@ struct MVCCTxn: Sendable {
     /// What this command has done to the lock of a key so far: nil where nothing, and then the lock, if any, that it
     /// leaves there. Commands that treat several shares of one shared lock need it.
     func pendingLock(_ key: TxnKey) -> KeyLock?? {
-        for change in self.changes.reversed() {
-            if case .lock(key, let lock) = change { return .some(lock) }
+        guard let place = self.lockChanges[key.encoded], case .lock(_, let lock) = self.changes[place] else {
+            return nil
         }
-        return nil
+        return .some(lock)
     }
 
     // MARK: - One-phase commit
