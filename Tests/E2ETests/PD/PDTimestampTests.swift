@@ -125,6 +125,30 @@ import TiKVPD
         }
     }
 
+    /// Leadership is vacant for a while, within the time that a caller has.
+    @Test func timestampsGrowAcrossAFailureAndAgeLocks() async throws {
+        try await PDHarness.with { client, cluster in
+            let lifetime = Duration.milliseconds(50)
+            let first = try await client.timestamp(deadline: PDHarness.deadline())
+            let second = try await client.timestamp(deadline: PDHarness.deadline())
+            #expect(first < second)
+            let low = try #require(client.oracle.lowResolutionTimestamp)
+            #expect(low >= second)
+            #expect(!client.oracle.isExpired(lock: second, timeToLive: .seconds(3600)))
+            cluster.resignPDLeader()
+            let before = cluster.requestCount("GetMembers")
+            async let waiting = client.timestamp(deadline: PDHarness.deadline())
+            // It has looked for the leader, and found none.
+            while cluster.requestCount("GetMembers") == before { await Task.yield() }
+            cluster.advanceClock(by: .milliseconds(100))
+            try cluster.transferPDLeader(to: 2)
+            let third = try await waiting
+            #expect(second < third)
+            #expect(third.duration(since: second) >= lifetime)
+            #expect(client.oracle.isExpired(lock: second, timeToLive: lifetime))
+        }
+    }
+
     @Test func manyCallersShareFewRequests() async throws {
         try await PDHarness.with { client, cluster in
             _ = try await client.timestamp(deadline: PDHarness.deadline())

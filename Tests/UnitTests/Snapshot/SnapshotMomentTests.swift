@@ -265,9 +265,20 @@ struct SnapshotMomentTests {
     func aMomentThatIsYetToComeIsRefused() async throws {
         try await LockLab.with { lab in
             let now = try await lab.timestamp()
-            let future = lab.client.snapshot(at: TiKV.Timestamp(rawValue: now + 1_000_000 << 18))
+            let minute: UInt64 = 60_000 << 18
+            let future = lab.client.snapshot(at: TiKV.Timestamp(rawValue: now + minute))
             let error = await #expect(throws: TiKVError.self) { try await future.get("a") }
             #expect(error?.code == .invalidArgument)
+            #expect(lab.cluster.requestCount("KvGet") == 0)
+            // What is over, and whatever is the latest, can be read.
+            #expect(try await lab.client.snapshot(at: TiKV.Timestamp(rawValue: now - minute)).get("a") == nil)
+            #expect(try await lab.client.snapshot(at: .latest).get("a") == nil)
+            #expect(lab.cluster.requestCount("KvGet") == 2)
+            // A replica that lags behind has no latest state.
+            let stale = lab.client.snapshot(at: .latest, options: .init(isStaleRead: true))
+            let refused = await #expect(throws: TiKVError.self) { try await stale.get("a") }
+            #expect(refused?.code == .invalidArgument)
+            #expect(lab.cluster.requestCount("KvGet") == 2)
         }
     }
 
