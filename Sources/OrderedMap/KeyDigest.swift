@@ -114,17 +114,6 @@ package struct KeyDigest: Sendable {
     /// One of the other numbers.
     package func other(_ index: Int) -> UInt64 { self.words[(self.shared + 7) / 8 + self.count + index] }
 
-    /// A bit for each of the first 64 other numbers that is the same as the number of the key at its index.
-    package var othersThatMeetNext: UInt64 {
-        let start = (self.shared + 7) / 8
-        var bits: UInt64 = 0
-        for index in 0..<min(self.count, 64, self.words.count - start - self.count)
-        where self.words[start + index] == self.words[start + self.count + index] {
-            bits |= 1 << UInt64(index)
-        }
-        return bits
-    }
-
     /// Puts the number of a key that is after one of those here, or the end of all keys where it is empty, among the other
     /// numbers. One that does not begin as the keys here do is after all that do: its number is the greatest.
     package mutating func insertOther(_ key: [UInt8], at index: Int) {

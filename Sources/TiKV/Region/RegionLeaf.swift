@@ -5,14 +5,10 @@ import TiKVOrderedMap
 
 /// Some regions that follow each other: the lowest level of a `RegionIndex`. Never changes, so that snapshots share it.
 final class RegionLeaf: RegionNode {
-    /// Few, so that a search touches few lines of the processor's cache; no more than `gapless` has bits.
-    static let maximumWidth = 16
+    static let maximumWidth = 32
 
     /// In the order of their keys; never empty.
     let regions: [CachedRegion]
-    /// A bit for each region whose end has the same number as the beginning of the next one of the leaf: what is before that
-    /// one by its number is in the region, without a look at the numbers of ends, which lie further off.
-    private let gapless: UInt64
     /// Where all but the first begin, and where all end. That a key is not before the first one is known from above.
     private let digest: KeyDigest
 
@@ -21,13 +17,11 @@ final class RegionLeaf: RegionNode {
         var digest = KeyDigest(regions.dropFirst().map(\.startKey))
         for (index, region) in regions.enumerated() { digest.insertOther(region.endKey, at: index) }
         self.digest = digest
-        self.gapless = digest.othersThatMeetNext
     }
 
     private init(_ regions: [CachedRegion], _ digest: KeyDigest) {
         self.regions = regions
         self.digest = digest
-        self.gapless = digest.othersThatMeetNext
     }
 
     var width: Int { self.regions.count }
@@ -38,7 +32,6 @@ final class RegionLeaf: RegionNode {
     func find(_ key: [UInt8]) -> CachedRegion? {
         let place = self.digest.place(of: key)
         if place.isDecided, place.upper > 0 {
-            if self.gapless & 1 << UInt64(place.upper) != 0 { return self.regions[place.upper] }
             let end = self.digest.other(place.upper)
             if place.head < end { return self.regions[place.upper] }
             if place.head > end { return nil }

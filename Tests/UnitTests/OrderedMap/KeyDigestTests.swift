@@ -70,11 +70,6 @@ import TiKVOrderedMap
         #expect(digest.place(of: Array("td".utf8)).head < digest.other(1))
         // What is after all that begins alike, and the end of all keys.
         #expect(digest.other(2) == .max && digest.other(3) == .max)
-        // The keys are tb and td: none of the first two others has a number of these.
-        #expect(digest.othersThatMeetNext == 0)
-        var met = KeyDigest([Array("tb".utf8), Array("td".utf8)])
-        for (index, key) in ["tb", "td", ""].enumerated() { met.insertOther(Array(key.utf8), at: index) }
-        #expect(met.othersThatMeetNext == 0b11)
         digest.removeOther(at: 0)
         #expect(digest.place(of: Array("td".utf8)).head < digest.other(0))
         let isInserted = digest.insert(Array("tc".utf8), at: 1)
