@@ -325,6 +325,26 @@ def txn_done(ours, command, *arguments):
     return result.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments, committed",
+    [
+        ([], "twoPhase"),
+        (["--pessimistic"], "twoPhase"),
+        (["--commit", "async"], "async"),
+        (["--commit", "one-phase"], "onePhase"),
+        (["--commit", "one-phase", "--pessimistic", "--operation", "hot"], "onePhase"),
+    ],
+)
+def test_bench_of_transactions(fresh, arguments, committed):
+    """Every transaction is committed the way that was asked for, and the result says so."""
+    common = ["--operation", "write", "--count", "50", "--in-flight", "4", "--keys", "1000", "--warm-up", "0", "--json"]
+    result = fresh.run("bench", "txn", "--pd", fresh.pd, *common, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    measured = json.loads(result.stdout)
+    assert measured["commits"] == {committed: 50}
+    assert measured["count"] == 50
+
+
 def test_transactions(fresh):
     assert txn_done(fresh, "put", "a", "1", "b", "2", "c", "3") == ""
     assert txn_done(fresh, "get", "a") == "1\n"

@@ -1,6 +1,8 @@
 // TiKV for Swift
 // SPDX-License-Identifier: Apache-2.0
 
+import TiKV
+
 /// What one measurement found.
 struct BenchResult: Sendable {
     /// Such as `raw get`.
@@ -13,6 +15,8 @@ struct BenchResult: Sendable {
     var latencies: LatencyHistogram
     /// The most memory that the process has had, in bytes.
     var peakMemory: Int
+    /// How many transactions were committed, by protocol; empty where none was.
+    var commits: [CommitDetails.Kind: Int] = [:]
 
     private var perSecond: Int { Readable.perSecond(self.latencies.count, in: self.duration) }
 
@@ -30,8 +34,18 @@ struct BenchResult: Sendable {
               throughput   \(Readable.count(self.perSecond))/s\(self.keysText)
               latency      \(latencies.joined(separator: ", ")), max \(Readable.duration(self.latencies.maximum))
               client CPU   \(Self.rounded(self.processorMicroseconds)) µs for each
-              peak memory  \(Readable.count(self.peakMemory / 1024)) KiB\n
+              peak memory  \(Readable.count(self.peakMemory / 1024)) KiB\(self.commitText)\n
             """
+    }
+
+    private var namedCommits: [(name: String, count: Int)] {
+        self.commits.map { (String(describing: $0.key), $0.value) }.sorted { $0.name < $1.name }
+    }
+
+    private var commitText: String {
+        guard !self.commits.isEmpty else { return "" }
+        return "\n  committed    "
+            + self.namedCommits.map { "\($0.name) \(Readable.count($0.count))" }.joined(separator: ", ")
     }
 
     private var keysPerSecond: Int { self.perSecond * self.keysPerOperation }
@@ -58,6 +72,7 @@ struct BenchResult: Sendable {
             "\"max_us\":\(Self.rounded(Self.microseconds(self.latencies.maximum)))",
             "\"client_cpu_us\":\(Self.rounded(self.processorMicroseconds))",
             "\"peak_memory_bytes\":\(self.peakMemory)",
+            "\"commits\":{\(self.namedCommits.map { "\"\($0.name)\":\($0.count)" }.joined(separator: ","))}",
         ]
         return "{" + (fields + latencies + ends).joined(separator: ",") + "}"
     }

@@ -32,7 +32,18 @@ struct BenchTxnCommand: AsyncParsableCommand {
         case scan
     }
 
+    /// How the client commits where it may: each falls back to the one before it where its conditions are not met.
+    enum CommitProtocol: String, ExpressibleByArgument, CaseIterable {
+        case twoPhase = "two-phase"
+        case async
+        case onePhase = "one-phase"
+    }
+
     @Option(name: .long, help: "What to measure, see above.") var operation: Operation
+    @Option(
+        name: .long,
+        help: "How to commit: two-phase; async, done when all is prewritten; one-phase, where one request is enough.")
+    var commit = CommitProtocol.twoPhase
     @Flag(name: .long, help: "Locks keys before they are written.") var pessimistic = false
     @Flag(name: .long, help: "Transactions of this process wait for each other before they commit.") var latches = false
     @Option(name: .long, help: "How many operations are under way at once.") var inFlight = 16
@@ -65,7 +76,8 @@ struct BenchTxnCommand: AsyncParsableCommand {
         let plan = BenchPlan(
             inFlight: self.inFlight, keys: self.keys, valueSize: self.valueSize, batchSize: self.batchSize,
             place: self.place)
-        let load = BenchTxnLoad(operation: self.operation, isPessimistic: self.pessimistic, plan: plan)
+        let load = BenchTxnLoad(
+            operation: self.operation, isPessimistic: self.pessimistic, commit: self.commit, plan: plan)
         let settings = ClientConfiguration.Transaction(usesLocalLatches: self.latches, maximumAttempts: .max)
         let result = try await self.connection.withTransactionClient(settings) { client in
             try await load.fill(client)

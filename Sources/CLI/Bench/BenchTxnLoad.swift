@@ -7,6 +7,7 @@ import TiKV
 struct BenchTxnLoad: Sendable {
     let operation: BenchTxnCommand.Operation
     let isPessimistic: Bool
+    let commit: BenchTxnCommand.CommitProtocol
     let plan: BenchPlan
 
     func fill(_ client: TransactionClient) async throws {
@@ -31,12 +32,30 @@ struct BenchTxnLoad: Sendable {
 
     /// The first operation that fails ends the measurement.
     func run(_ client: TransactionClient, until end: BenchPlan.End) async throws -> BenchResult {
-        try await self.plan.run(
-            "txn \(self.operation.rawValue)\(self.isPessimistic ? " pessimistic" : "")",
+        let before = client.commitCounts
+        var result = try await self.plan.run(
+            self.name,
             keysPerOperation: self.keysPerOperation, executor: client.executor, until: end
         ) { index, worker in
             try await self.perform(client, self.index(index, worker))
         }
+        // Told with the result, since each transaction falls back where its protocol's conditions are not met.
+        result.commits = client.commitCounts.merging(before, uniquingKeysWith: -).filter { $0.value > 0 }
+        return result
+    }
+
+    private var name: String {
+        let parts = ["txn", self.operation.rawValue, self.isPessimistic ? "pessimistic" : nil]
+        return (parts + [self.commit == .twoPhase ? nil : self.commit.rawValue]).compactMap(\.self).joined(
+            separator: " ")
+    }
+
+    /// The fast protocols have optimistic and pessimistic transactions alike.
+    private var options: TransactionOptions {
+        var options: TransactionOptions = self.isPessimistic ? .pessimistic : .optimistic
+        options.asyncCommit = self.commit == .async
+        options.onePhaseCommit = self.commit == .onePhase
+        return options
     }
 
     private var keysPerOperation: Int {
@@ -47,7 +66,7 @@ struct BenchTxnLoad: Sendable {
     }
 
     private func perform(_ client: TransactionClient, _ index: Int) async throws {
-        let options: TransactionOptions = self.isPessimistic ? .pessimistic : .optimistic
+        let options = self.options
         switch self.operation {
         case .write:
             let value = self.plan.value
